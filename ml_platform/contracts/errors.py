@@ -1,0 +1,143 @@
+"""The error tree of the platform.
+
+Every error says what was got, what was expected and what to do next; at most five examples. What a caller branches on
+is a value (a verdict, a step), not an error.
+
+    PlatformError
+    ├── SpecError            the YAML of a pipeline is wrong            (ValueError)
+    ├── ContractError        data breaks what was agreed                (ValueError)
+    │   ├── SchemaMismatch       columns or types
+    │   ├── NotEnoughRows        too few rows to go on
+    │   ├── QuarantineExceeded   too many rows were bad
+    │   ├── PartitionMissing     an input partition was never written   (also LookupError)
+    │   └── ShapeMismatch        two arrays that must agree do not
+    ├── RegistryError
+    │   ├── VersionNotFound                                             (LookupError)
+    │   └── BundleDamaged        a file's hash is not the manifest's    (ValueError)
+    ├── LedgerError
+    │   ├── LedgerConflict       somebody else appended first           (RuntimeError)
+    │   └── LedgerDamaged        the hash chain is broken               (ValueError)
+    ├── RolloutError
+    │   └── PromotionRefused     a version may not become champion      (ValueError)
+    └── ServingError
+        ├── RequestRejected      the caller's fault, a 4xx              (ValueError)
+        └── ServerUnreachable    no answer where a server was expected  (ConnectionError)
+"""
+
+from collections.abc import Iterable
+from typing import Self
+
+EXAMPLES_AT_MOST = 5
+
+
+def examples(values: Iterable[object]) -> str:
+    """Join at most five values for a message, and say how many more there are."""
+    seen = [str(value) for value in values]
+    more = len(seen) - EXAMPLES_AT_MOST
+    return ", ".join(seen[:EXAMPLES_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+class PlatformError(Exception):
+    """Root of all errors the platform raises on purpose."""
+
+    @classmethod
+    def because(cls, what: str, *, got: object, expected: object, hint: str) -> Self:
+        """Build the error.
+
+        Parameters
+        ----------
+        what : str
+            The field, table, version or file at fault.
+        got, expected : object
+            What stands there, and what should.
+        hint : str
+            The next action.
+        """
+        return cls(f"{what}: got {got}, expected {expected}. Hint: {hint}")
+
+
+class SpecError(PlatformError, ValueError):
+    """The YAML of a pipeline cannot be accepted."""
+
+
+class ContractError(PlatformError, ValueError):
+    """Data breaks what was agreed."""
+
+
+class SchemaMismatch(ContractError):
+    """Columns or types are not those of the schema."""
+
+
+class NotEnoughRows(ContractError):
+    """There are too few rows to go on."""
+
+
+class QuarantineExceeded(ContractError):
+    """A larger share of rows is bad than the pipeline allows."""
+
+
+class PartitionMissing(ContractError, LookupError):
+    """An input partition was never written."""
+
+
+class ShapeMismatch(ContractError):
+    """Two arrays that must agree in shape do not."""
+
+
+class RegistryError(PlatformError):
+    """The model registry cannot give what was asked for."""
+
+
+class VersionNotFound(RegistryError, LookupError):
+    """No such model version."""
+
+
+class BundleDamaged(RegistryError, ValueError):
+    """A bundle's content is not what its manifest says."""
+
+
+class LedgerError(PlatformError):
+    """The ledger cannot be read or written."""
+
+
+class LedgerConflict(LedgerError, RuntimeError):
+    """Another writer appended first; read again and decide again."""
+
+
+class LedgerDamaged(LedgerError, ValueError):
+    """The hash chain of the ledger is broken."""
+
+
+class RolloutError(PlatformError):
+    """A rollout cannot do what was asked."""
+
+
+class PromotionRefused(RolloutError, ValueError):
+    """A version may not become champion."""
+
+
+class ServingError(PlatformError):
+    """The model server cannot answer."""
+
+
+class RequestRejected(ServingError, ValueError):
+    """A request that cannot be answered, through the caller's fault.
+
+    Parameters
+    ----------
+    message : str
+        Names the field, what was got and what was expected.
+    status : int
+        HTTP status, 400 to 499.
+    field : str or None
+        The field at fault, where there is one.
+    """
+
+    def __init__(self, message: str, *, status: int = 400, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.field = field
+
+
+class ServerUnreachable(ServingError, ConnectionError):
+    """No model server answers where one was expected."""

@@ -1,0 +1,83 @@
+"""The ports: what the upper rooms ask of a store, each with the real adapter and an in-memory fake beside the tests."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ml_platform.contracts.records import Decision, DecisionKind, Evaluation, ModelVersion
+
+
+class Ledger(Protocol):
+    """The append-only record of decisions, one chain for each pipeline."""
+
+    def read(self, pipeline: str, after: int = 0) -> list[Decision]:
+        """Give the decisions of a pipeline with `seq > after`, oldest first."""
+        ...
+
+    def append(
+        self,
+        pipeline: str,
+        kind: DecisionKind,
+        *,
+        expected_seq: int,
+        actor: str,
+        because: str,
+        version: int | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Append one decision as number `expected_seq`.
+
+        Raises
+        ------
+        LedgerConflict
+            If the chain has moved on; the caller reads again and decides again.
+        """
+        ...
+
+    def pipelines(self) -> list[str]:
+        """Name every pipeline that has decisions, sorted."""
+        ...
+
+
+class ModelStore(Protocol):
+    """Registered versions and their aliases."""
+
+    def register(self, pipeline: str, bundle: Path, *, as_of: str, digest: str, run_id: str) -> ModelVersion:
+        """Register a bundle, or give the version that already holds this very digest."""
+        ...
+
+    def version(self, pipeline: str, version: int) -> ModelVersion:
+        """Give one version; raises VersionNotFound."""
+        ...
+
+    def newest(self, pipeline: str, as_of: str | None = None) -> ModelVersion | None:
+        """Give the newest version of an as-of partition, or of the newest as-of."""
+        ...
+
+    def bundle(self, version: ModelVersion) -> Path:
+        """Give a local folder with the version's bundle."""
+        ...
+
+    def note(self, version: ModelVersion, evaluation: Evaluation) -> None:
+        """Show the evaluation beside the version, for people; the ledger stays the authority."""
+        ...
+
+    def set_alias(self, version: ModelVersion, alias: str) -> None:
+        """Point an alias (`challenger`, `champion`) at a version."""
+        ...
+
+    def aliases(self, pipeline: str) -> Mapping[str, int]:
+        """Give alias -> version."""
+        ...
+
+
+class Target(Protocol):
+    """Where versions are served."""
+
+    def deploy(self, version: ModelVersion, bundle: Path) -> str:
+        """Make the bundle available to servers; gives its place. Idempotent."""
+        ...
+
+    def score(self, pipeline: str, rows: Sequence[Mapping[str, Any]], version: int) -> list[float]:
+        """Score raw rows over HTTP with exactly this version; raises ServerUnreachable."""
+        ...

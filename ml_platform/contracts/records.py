@@ -1,0 +1,130 @@
+"""The records that pass between rooms, from the window of a partition to a decision of the ledger.
+
+Plain frozen values that go to JSON and back unchanged. No behaviour beyond reading themselves.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+FieldType = Literal["string", "int64", "float64", "bool", "timestamp"]
+Instant = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+DecisionKind = Literal["evaluated", "promoted", "promotion_refused", "retrain_requested", "retrain_declined"]
+
+
+class Record(BaseModel):
+    """Base of every record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Window(Record):
+    """A half-open span of time, `start <= t < end`, in UTC."""
+
+    start: Instant
+    end: Instant
+
+    def __contains__(self, at: datetime) -> bool:
+        return self.start <= at < self.end
+
+
+class TableVersion(Record):
+    """One version of one lake table, as a result was computed from it."""
+
+    table: str
+    version: int
+    rows: int
+
+
+class SignatureField(Record):
+    """One field of a request: its name, its type, whether it may be null."""
+
+    name: str
+    type: FieldType
+    nullable: bool
+
+
+class ModelVersion(Record):
+    """One registered model version; `digest` is the SHA-256 of its bundle's manifest."""
+
+    pipeline: str
+    version: int
+    digest: str
+    as_of: str
+    run_id: str
+
+
+class Verdict(Record):
+    """What one gate says of one version, with the numbers it came from and a sentence a person can read."""
+
+    gate: str
+    outcome: Outcome
+    sentence: str
+    value: float | None
+    bound: float | None
+    reference: float | None
+    rows: int
+
+
+class Evaluation(Record):
+    """All that was measured on one version's holdout; `metrics` by model: candidate, champion, prior, last_value."""
+
+    pipeline: str
+    version: int
+    digest: str
+    as_of: str
+    champion: int | None
+    rows: int
+    metrics: dict[str, dict[str, float]]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """`fail` if any gate fails, else `inconclusive` if any is, else `pass`."""
+        outcomes = {verdict.outcome for verdict in self.verdicts}
+        return (
+            "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes or not outcomes else "pass"
+        )
+
+
+class Decision(Record):
+    """One entry of the ledger; `seq` counts from 1 within a pipeline, `hash` covers it and the hash before."""
+
+    pipeline: str
+    seq: int
+    at: Instant
+    kind: DecisionKind
+    actor: str
+    because: str
+    version: int | None
+    payload: dict[str, Any]
+    previous_hash: str
+    hash: str
+
+
+class ColumnDrift(Record):
+    """How far one column left the reference window. `psi` in nats, `ks` 0 to 1 (None for categories)."""
+
+    name: str
+    kind: Literal["numeric", "category"]
+    psi: float
+    ks: float | None
+    reference_null_share: float
+    current_null_share: float
+    is_drifted: bool
+
+
+class DriftReport(Record):
+    """The current window of one as-of partition against the champion's training rows; no champion, no columns."""
+
+    pipeline: str
+    as_of: str
+    champion: int | None
+    champion_as_of: str | None
+    window: Window
+    rows: int
+    outcome: Literal["stable", "drifted", "inconclusive"]
+    sentence: str
+    columns: tuple[ColumnDrift, ...]

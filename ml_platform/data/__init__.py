@@ -1,0 +1,1 @@
+"""From a source to trusted tables: sources, the lake with its versions, schema and quarantine, splits."""

@@ -1,0 +1,128 @@
+"""Reading a source: the author's function is asked for one window and its answer is held against the schema.
+
+Only columns and types are judged here; whether a row is good is `quality`'s business.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+import polars as pl
+
+from ml_platform.contracts.errors import SchemaMismatch, examples
+from ml_platform.contracts.records import Window
+from ml_platform.data.calendar import Calendar
+from ml_platform.data.lake import PARTITION
+
+Load = Callable[[Window], pd.DataFrame]
+
+
+def load_rows(
+    load: Load, schema: pa.DataFrameSchema, calendar: Calendar, event_time: str, keys: Sequence[str]
+) -> pl.DataFrame:
+    """Load the rows of a contiguous run of partitions, with exactly the schema's columns and types.
+
+    Returns
+    -------
+    (n_rows, n_columns + 1)
+        The schema's columns and `partition`.
+
+    Raises
+    ------
+    SchemaMismatch
+        If it is no frame, or a column is missing or cannot be read as its type; names every such column.
+    """
+    typed = pl.from_pandas(read_as(load(calendar.window(keys)), schema))
+    return typed.with_columns(calendar.keys_of(pl.col(event_time)).alias(PARTITION))
+
+
+def read_lookup(
+    frame: pd.DataFrame, name: str, columns: Mapping[str, pl.DataType], join_on: Sequence[str]
+) -> pl.DataFrame:
+    """Take over a lookup table: the columns that are joined on and the declared ones, each as its declared type.
+
+    Raises
+    ------
+    SchemaMismatch
+        If it is no frame, or a column is missing or does not hold its type; names every such column.
+    """
+    types = dict.fromkeys(join_on) | {column: _PANDAS_TYPES[type(dtype)] for column, dtype in columns.items()}
+    read = _read(f"lookup {name}", frame, types, hint="mend its source or the spec")
+    try:
+        return pl.from_pandas(read)
+    except (TypeError, ValueError) as error:
+        raise SchemaMismatch.because(
+            f"lookup {name}: {examples(join_on)}",
+            got=f"values of several types ({error})",
+            expected="one type in each column",
+            hint="convert them in the source",
+        ) from error
+
+
+def read_as(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Give the schema's columns, each as its type.
+
+    Raises
+    ------
+    SchemaMismatch
+        If it is no frame, or a column is missing or does not hold its type; names every such column.
+    """
+    types = {name: column.dtype.type for name, column in schema.columns.items()}
+    return _read("source", frame, types, hint="mend the source, or the schema")
+
+
+def _read(what: str, frame: object, types: Mapping[str, Any], hint: str) -> pd.DataFrame:
+    if not isinstance(frame, pd.DataFrame):
+        raise SchemaMismatch.because(what, got=type(frame).__name__, expected="a pandas DataFrame", hint="return one")
+    missing = [name for name in types if name not in frame.columns]
+    if missing:
+        raise SchemaMismatch.because(
+            f"{what}: missing columns", got=examples(frame.columns), expected=examples(missing), hint=hint
+        )
+    read: dict[str, pd.Series] = {}
+    wrong: list[str] = []
+    for name, dtype in types.items():
+        try:
+            read[name] = frame[name] if dtype is None else _cast(frame[name], dtype)
+        except (TypeError, ValueError) as error:
+            wrong.append(f"{name} ({frame[name].dtype}, not {dtype}: {error})")
+    if wrong:
+        raise SchemaMismatch.because(
+            f"{what}: wrong types",
+            got=examples(wrong),
+            expected="the declared types",
+            hint="convert them in the source",
+        )
+    return pd.DataFrame(read).reset_index(drop=True)
+
+
+_PANDAS_TYPES: dict[type[pl.DataType], Any] = {
+    pl.String: "string",
+    pl.Int64: "Int64",
+    pl.Float64: "float64",
+    pl.Boolean: "boolean",
+    pl.Datetime: pd.DatetimeTZDtype("us", "UTC"),
+}
+_NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
+# Which values may be read as a type, and the type on the way there that refuses to lose a null or a fraction.
+_READABLE: tuple[tuple[Callable[[Any], bool], tuple[str, ...], Any], ...] = (
+    (pd.api.types.is_bool_dtype, ("boolean",), "boolean"),
+    (pd.api.types.is_integer_dtype, _NUMBERS, "Int64"),
+    (pd.api.types.is_float_dtype, _NUMBERS, "float64"),
+    (pd.api.types.is_datetime64_any_dtype, ("datetime64", "datetime"), None),
+    (pd.api.types.is_string_dtype, ("string",), "string"),
+)
+
+
+def _cast(values: pd.Series, dtype: Any) -> pd.Series:
+    """Read values as a type without changing any: no fraction cut, no text taken for a number, no null made a value."""
+    kind = "empty" if values.isna().all() else pd.api.types.infer_dtype(values, skipna=True)
+    for is_of, kinds, exact in _READABLE:
+        if is_of(dtype):
+            if kind not in (*kinds, "empty"):
+                raise TypeError(f"holds {kind}")
+            values = values if exact is None else values.astype(exact)
+            break
+    is_plain_text = getattr(dtype, "kind", None) == "U"  # numpy would write a null as "None"
+    return values.astype(object if is_plain_text else dtype)

@@ -1,0 +1,1 @@
+"""The pipelines, one folder each: a user's own room."""

@@ -1,0 +1,1 @@
+"""The whole loop on real flights in a few minutes: what a newcomer runs first."""

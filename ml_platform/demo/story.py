@@ -1,0 +1,102 @@
+"""The story of the demo: a first model on real flights and its month, drift, a retrain that Dagster's daemon asks for.
+
+Every step checks that it happened; one that did not ends the demo with an error. Only the passing of time is simulated.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+
+from ml_platform.contracts.errors import PlatformError
+from ml_platform.contracts.home import Home
+from ml_platform.demo.platform import Platform, daemon, fresh_home, watch_partitions
+from ml_platform.demo.scoreboard import Scoreboard, scores_of
+from ml_platform.deployment.ephemeral import ephemeral_server, server_argv
+from ml_platform.deployment.services import dagster_env, prepare_dagster_home
+from ml_platform.ledger.folds import Champion
+
+PIPELINE = "flight_delays"
+DATA = ("2013-01-01", "2013-05-31")
+FIRST_AS_OF, FIRST_MONTH = "2013-03-01", "2013-03"
+SECOND_AS_OF, SECOND_MONTH = "2013-05-01", "2013-05"
+
+
+class DemoFailed(PlatformError):
+    """A step of the demo did not happen."""
+
+
+def run_demo(home: Home, project: Path) -> None:
+    """Run the demo in a home of its own.
+
+    Raises
+    ------
+    DemoFailed
+        If a step did not happen.
+    """
+    console, began = Console(highlight=False), time.monotonic()
+    fresh_home(home)
+    prepare_dagster_home(home, project)
+    with ephemeral_server(server_argv(home)) as server:
+        os.environ.update({**dagster_env(home), "ML_PLATFORM_SERVER": server})
+        with _step(console, "Starting the platform", f"model server at {server}"):
+            platform = Platform(PIPELINE)
+        board = _tell(console, platform, home, project, server)
+    console.print(board.render())
+    console.print(f"\nAll of it really happened, in {time.monotonic() - began:.0f} s. What to do next:")
+    console.print(f"  ml-platform ledger --home {home.root}    every decision, hash-chained")
+    console.print(f"  ml-platform up --home {home.root}        the same in the Dagster and MLflow UIs")
+    console.print("  ml_platform/defs/flight_delays/defs.yaml   the pipeline you have just seen")
+
+
+def _tell(console: Console, platform: Platform, home: Home, project: Path, server: str) -> Scoreboard:
+    board = Scoreboard(server)
+    days = (date.fromisoformat(DATA[1]) - date.fromisoformat(DATA[0])).days + 1
+    loading = _step(console, "Loading, validating and making features", f"{days} days of real flights")
+    with loading, watch_partitions(console, platform, days):
+        _require(platform.run("data", DATA), "the data job", "a successful run")
+    board.count_data(platform)
+    with _step(console, f"Training as of {FIRST_AS_OF}, gates, endpoint", "only what was known before that day"):
+        _require(platform.run("retrain", (FIRST_AS_OF,)), "the first retrain", "a promoted model")
+    first = _champion(platform, FIRST_AS_OF)
+    board.add_evaluation(platform, first)
+    with _step(console, f"Scoring {FIRST_MONTH} over HTTP", "what really happened is known by now"):
+        board.add_month(FIRST_MONTH, [scores_of(platform, first, FIRST_MONTH)])
+    with daemon(home, project), _step(console, "Time goes on; drift is looked for", f"as of {SECOND_AS_OF}"):
+        platform.start_sensor(project)
+        _require(platform.run("monitor", (SECOND_AS_OF,)), "the monitor job", "a drift report")
+        run_id = platform.wait_for_sensor_run()
+    board.add_drift(platform, SECOND_AS_OF, run_id)
+    second = _champion(platform, SECOND_AS_OF)
+    board.add_evaluation(platform, second)
+    with _step(console, f"Scoring {SECOND_MONTH} over HTTP, both models", "the server was never restarted"):
+        months = [scores_of(platform, model, SECOND_MONTH) for model in (first, second)]
+    board.add_month(SECOND_MONTH, months)
+    better = months[1].metrics["log_loss"] < months[0].metrics["log_loss"]
+    _require(better, f"the retrained model on {SECOND_MONTH}", "a lower log loss than the model it replaced")
+    return board
+
+
+def _champion(platform: Platform, as_of: str) -> Champion:
+    found = platform.champion()
+    _require(found is not None and found.as_of == as_of, f"the champion ({found})", f"a version as of {as_of}")
+    if found is None:
+        raise AssertionError("refused above")
+    return found
+
+
+def _require(happened: bool, what: str, expected: str) -> None:
+    if not happened:
+        raise DemoFailed.because(what, got="something else", expected=expected, hint="see the log lines above")
+
+
+@contextmanager
+def _step(console: Console, title: str, note: str) -> Iterator[None]:
+    console.print(f"[bold]{title}[/bold]  [dim]{note}[/dim]")
+    began = time.monotonic()
+    yield
+    console.print(f"  done in {time.monotonic() - began:.1f} s")

@@ -1,0 +1,192 @@
+"""The model server on this machine as a target: bundles in a folder that the server reads, scores over its HTTP API.
+
+Deploying copies beside and moves into place, so a server never sees half a bundle. Scoring uses the server that runs,
+or, when none does, the same server started for this one call.
+"""
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ml_platform.contracts.errors import BundleDamaged, RequestRejected, ServerUnreachable, ServingError
+from ml_platform.contracts.home import Home
+from ml_platform.contracts.records import ModelVersion
+from ml_platform.deployment.ephemeral import ephemeral_server, server_argv
+from ml_platform.registry.bundle import MANIFEST
+
+POLL_S = 0.1
+TIMEOUT_S = 60.0
+ROWS_PER_REQUEST = 1000
+
+
+class LocalTarget:
+    """`contracts.ports.Target` on this machine.
+
+    Parameters
+    ----------
+    home : Home
+        Bundles are deployed under `home.bundles`.
+    url : str
+        Where the model server is expected, such as `http://127.0.0.1:8000`.
+    wait_s : float
+        How long a server may take to list a version that was just deployed, in seconds.
+    """
+
+    def __init__(self, home: Home, url: str, *, wait_s: float = 15.0) -> None:
+        self._home = home
+        self._url = url.rstrip("/")
+        self._wait_s = wait_s
+
+    def deploy(self, version: ModelVersion, bundle: Path) -> str:
+        """Copy the bundle to where servers find it; gives its folder. Does nothing if it is there.
+
+        Raises
+        ------
+        BundleDamaged
+            If the bundle is not the one that was registered.
+        """
+        _check_digest(bundle, version)
+        place = self._home.bundles / version.pipeline / version.digest
+        if _digest(place) != version.digest:
+            _move_in(bundle, place)
+            _check_digest(place, version)
+        return str(place)
+
+    def score(self, pipeline: str, rows: Sequence[Mapping[str, Any]], version: int) -> list[float]:
+        """Score raw rows over HTTP with exactly this version.
+
+        Raises
+        ------
+        ServerUnreachable
+            If no server can be started, or none lists the version in time.
+        RequestRejected
+            If the server does not accept the rows.
+        """
+        if not rows:
+            return []
+        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        parts = [plain[start : start + ROWS_PER_REQUEST] for start in range(0, len(plain), ROWS_PER_REQUEST)]
+        with self._server() as client:
+            self._wait_for(client, pipeline, version)
+            scores = [score for part in parts for score in _predict(client, pipeline, version, part)]
+        if len(scores) != len(rows):
+            raise _wrong_answer(pipeline, got=f"{len(scores)} predictions", expected=f"{len(rows)}, one for each row")
+        return scores
+
+    @contextmanager
+    def _server(self) -> Iterator[httpx.Client]:
+        with _client(self._url) as client:
+            if _answers(client):
+                yield client
+                return
+        with ephemeral_server(server_argv(self._home)) as url, _client(url) as client:
+            yield client
+
+    def _wait_for(self, client: httpx.Client, pipeline: str, version: int) -> None:
+        deadline = time.monotonic() + self._wait_s
+        while str(version) not in (listed := _versions(client, pipeline)):
+            if time.monotonic() > deadline:
+                raise ServerUnreachable.because(
+                    f"model server at {client.base_url}",
+                    got=f"versions {', '.join(listed) or 'none'} of {pipeline}",
+                    expected=f"version {version} within {self._wait_s:g} s",
+                    hint="promote the version first, and let the server read the same home folder.",
+                )
+            time.sleep(POLL_S)
+
+
+def _check_digest(bundle: Path, version: ModelVersion) -> None:
+    if (found := _digest(bundle)) != version.digest:
+        raise BundleDamaged.because(
+            f"bundle of version {version.version} of {version.pipeline} in {bundle}",
+            got=f"manifest digest {found}",
+            expected=version.digest,
+            hint="the files were altered; train and register the candidate again.",
+        )
+
+
+def _digest(bundle: Path) -> str | None:
+    with suppress(FileNotFoundError):
+        return sha256((bundle / MANIFEST).read_bytes()).hexdigest()
+    return None
+
+
+def _move_in(bundle: Path, place: Path) -> None:
+    """Copy the bundle beside its place and move it there whole, out of the way of what may stand there damaged."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    staged = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
+    removed = staged.with_suffix(".removed")
+    try:
+        shutil.copytree(bundle, staged)
+        if place.exists():
+            place.replace(removed)
+        staged.replace(place)
+    except OSError:
+        # Another process moved first: the caller looks again.
+        if not place.exists():
+            raise
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+        shutil.rmtree(removed, ignore_errors=True)
+
+
+def _client(url: str) -> httpx.Client:
+    # This machine is never behind its own proxy.
+    return httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        client.get("/v2/health/ready")
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def _versions(client: httpx.Client, pipeline: str) -> list[str]:
+    try:
+        response = client.get(f"/v2/models/{pipeline}")
+    except httpx.TransportError:
+        return []
+    return response.json().get("versions", []) if response.is_success else []
+
+
+def _predict(client: httpx.Client, pipeline: str, version: int, rows: list[dict[str, Any]]) -> list[float]:
+    try:
+        response = client.post(f"/predict/{pipeline}", params={"version": version}, json={"rows": rows})
+    except httpx.TransportError as fault:
+        raise ServerUnreachable.because(
+            f"model server at {client.base_url}", got=fault, expected="an answer", hint="see the server's log."
+        ) from fault
+    if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and len(rows) > 1:
+        # The pipeline allows smaller batches than ours; only its server knows.
+        halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+        return [score for half in halves for score in _predict(client, pipeline, version, half)]
+    if response.is_client_error:
+        raise RequestRejected(f"{client.base_url}: {response.text}", status=response.status_code)
+    answer = response.json() if response.is_success else {}
+    if answer.get("version") != version:
+        got = f"status {response.status_code} from version {answer.get('version')}"
+        raise _wrong_answer(pipeline, got=got, expected=f"success from version {version}")
+    return answer["predictions"]
+
+
+def _wrong_answer(pipeline: str, *, got: str, expected: str) -> ServingError:
+    return ServingError.because(f"prediction of {pipeline}", got=got, expected=expected, hint="see the server's log.")
+
+
+def _plain(value: Any) -> Any:
+    """Give the value as JSON can hold it; what is unequal to itself (NaN, NaT) is no value."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.item() if hasattr(value, "item") else value

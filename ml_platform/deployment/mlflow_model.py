@@ -1,0 +1,38 @@
+"""The script by which MLflow loads a version: the bundle's own predictor behind the pyfunc interface, nothing pickled.
+
+Lookups come from the bundle's snapshot, since `mlflow models serve` knows no online store.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from ml_platform.registry.bundle import open_bundle
+from ml_platform.serving.predictor import Predictor
+
+
+class BundleModel(PythonModel):
+    """A bundle as a pyfunc model: raw rows in, one probability each out."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Open and verify the bundle."""
+        self._predictor = Predictor.load(open_bundle(Path(context.artifacts["bundle"])))
+
+    def predict(  # pyright: ignore[reportIncompatibleMethodOverride] - the base has no body, so it seems to give None
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Score raw rows; times without a zone are UTC."""
+        del context, params
+        frame = pl.from_pandas(model_input).with_columns(
+            pl.col(pl.Datetime).dt.replace_time_zone("UTC").dt.cast_time_unit("us")
+        )
+        features = self._predictor.plan.transform(frame, self._predictor.lookups)
+        return pd.DataFrame({"prediction": self._predictor.predict(features)})
+
+
+set_model(BundleModel())

@@ -1,0 +1,13 @@
+"""The append-only, hash-chained record of decisions, and what folds out of it: champion, evaluations, requests."""
+
+from ml_platform.ledger.folds import (
+    Champion,
+    champion,
+    evaluation_of,
+    next_seq,
+    promotions,
+    retrain_requests,
+)
+from ml_platform.ledger.store import SqlLedger
+
+__all__ = ["Champion", "SqlLedger", "champion", "evaluation_of", "next_seq", "promotions", "retrain_requests"]

@@ -1,0 +1,1 @@
+"""What was deployed, watched: profiles of its inputs, drift against the champion's training rows, when to retrain."""

@@ -1,0 +1,149 @@
+"""The retrain policy: whether a drift report may ask for a new model.
+
+Pure functions of records: no clock, no store, no frames. The caller reads the champion and the earlier requests from
+the ledger, and appends what is decided here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ml_platform.contracts.records import DriftReport
+from ml_platform.contracts.spec import Retrain
+
+
+@dataclass(frozen=True)
+class RetrainRequest:
+    """An earlier request: the as-of it was made for, and the group (one backfill, or one run) whose report asked."""
+
+    as_of: str
+    group: str
+
+
+@dataclass(frozen=True)
+class RetrainDecision:
+    """Whether to retrain, and why or why not."""
+
+    is_requested: bool
+    because: str
+
+
+def decide_retrain(
+    report: DriftReport,
+    *,
+    champion_version: int | None,
+    champion_as_of: str | None,
+    requests: Sequence[RetrainRequest],
+    group: str,
+    is_running: bool,
+    retrain: Retrain,
+) -> RetrainDecision:
+    """Decide whether one drift report asks for a new model.
+
+    Parameters
+    ----------
+    report : DriftReport
+        Its `as_of` is an ISO date.
+    champion_version, champion_as_of : int and str, or None
+        The present champion; its as-of is an ISO date.
+    requests : sequence of RetrainRequest
+        All requests so far, in any order.
+    group : str
+        The backfill or run that the report came from; a group asks at most once.
+    is_running : bool
+        Whether a retrain of this pipeline is queued or running.
+    retrain : Retrain
+        What the pipeline's author allows.
+
+    Returns
+    -------
+    RetrainDecision
+        Declined for the first reason that holds, in this order: drift is no reason to retrain here; nothing drifted;
+        the report is about another champion; its as-of is not newer than the champion's; a retrain is running; the
+        group has asked already; the as-of is less than `cool_down` after the newest request's.
+    """
+    against = (
+        _because_of_report(report, retrain)
+        or _because_of_champion(report, champion_version, champion_as_of)
+        or _because_of_requests(report.as_of, requests, group, is_running, retrain)
+    )
+    return RetrainDecision(against is None, against or f"{report.as_of}: {report.sentence}")
+
+
+def decide_all(
+    reports: Sequence[tuple[DriftReport, str]],
+    *,
+    champion_version: int | None,
+    champion_as_of: str | None,
+    requests: Sequence[RetrainRequest],
+    is_running: bool,
+    retrain: Retrain,
+) -> list[tuple[DriftReport, RetrainDecision]]:
+    """Decide on all reports of one tick, of which at most one may ask.
+
+    Parameters
+    ----------
+    reports : sequence of (DriftReport, str)
+        Reports of one pipeline, each with its group, oldest first.
+    champion_version, champion_as_of, requests, is_running, retrain
+        As in `decide_retrain`.
+
+    Returns
+    -------
+    list
+        Every report with its decision, in the order given. Only the newest as-of is decided on its merits (of equal
+        ones, the last); the others are superseded by it, whatever they found.
+    """
+    if not reports:
+        return []
+    newest = max(range(len(reports)), key=lambda place: (reports[place][0].as_of, place))
+    as_of = reports[newest][0].as_of
+    superseded = RetrainDecision(False, f"superseded by the report of {as_of}, which came in the same tick")
+
+    def decide(place: int, report: DriftReport, group: str) -> RetrainDecision:
+        if place != newest:
+            return superseded
+        return decide_retrain(
+            report,
+            champion_version=champion_version,
+            champion_as_of=champion_as_of,
+            requests=requests,
+            group=group,
+            is_running=is_running,
+            retrain=retrain,
+        )
+
+    return [(report, decide(place, report, group)) for place, (report, group) in enumerate(reports)]
+
+
+def _because_of_report(report: DriftReport, retrain: Retrain) -> str | None:
+    if "drift" not in retrain.when:
+        return "this pipeline does not retrain on drift"
+    if report.outcome != "drifted":
+        return f"the report is {report.outcome}: {report.sentence}"
+    return None
+
+
+def _because_of_champion(report: DriftReport, version: int | None, as_of: str | None) -> str | None:
+    if report.champion != version:
+        return f"the report is about {_champion(report.champion)}, the present one is {_champion(version)}"
+    if as_of is not None and date.fromisoformat(report.as_of) <= date.fromisoformat(as_of):
+        return f"as-of {report.as_of} is not newer than the champion's, {as_of}"
+    return None
+
+
+def _because_of_requests(
+    as_of: str, requests: Sequence[RetrainRequest], group: str, is_running: bool, retrain: Retrain
+) -> str | None:
+    if is_running:
+        return "a retrain is running"
+    if any(request.group == group for request in requests):
+        return f"{group} has already asked for a retrain"
+    last = max((date.fromisoformat(request.as_of) for request in requests), default=None)
+    if last is not None and date.fromisoformat(as_of) - last < retrain.cool_down:
+        return f"as-of {as_of} is within {retrain.cool_down.days} days of the last request's, {last}: cooling down"
+    return None
+
+
+def _champion(version: int | None) -> str:
+    return "no champion" if version is None else f"champion v{version}"

@@ -1,0 +1,24 @@
+"""The definitions of one pipeline: its assets, checks, jobs, schedule and sensor."""
+
+import dagster as dg
+
+from ml_platform.orchestration.data_assets import data_assets
+from ml_platform.orchestration.endpoint_check import serves_offline_predictions
+from ml_platform.orchestration.jobs import daily, data_job, monitor_job, retrain_job
+from ml_platform.orchestration.model_assets import model_assets
+from ml_platform.orchestration.monitoring_assets import drift_asset
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.retrain_sensor import drift_sensor
+
+
+def pipeline_definitions(pipeline: Pipeline) -> dg.Definitions:
+    """Make the definitions of a pipeline."""
+    retrain = retrain_job(pipeline)
+    data = data_job(pipeline)
+    return dg.Definitions(
+        assets=[*data_assets(pipeline), *model_assets(pipeline), drift_asset(pipeline)],
+        asset_checks=[serves_offline_predictions(pipeline)],
+        jobs=[data, retrain, monitor_job(pipeline)],
+        schedules=[daily(pipeline, data)],
+        sensors=[drift_sensor(pipeline, retrain)],
+    )

@@ -1,0 +1,48 @@
+"""The jobs of a pipeline, named by what they do, and the schedule of its data."""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ml_platform.orchestration.resolution import Pipeline
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+
+
+def data_job(pipeline: Pipeline) -> "AssetJob":
+    """From the source to features."""
+    return _job(
+        pipeline,
+        "data",
+        ["raw", "validated", *pipeline.spec.features.lookups, "features"],
+        "Load, validate and make features.",
+    )
+
+
+def retrain_job(pipeline: Pipeline) -> "AssetJob":
+    """From features to the endpoint, if every gate passes."""
+    stages = ["training_set", "candidate", "evaluation", "endpoint"]
+    return _job(
+        pipeline,
+        "retrain",
+        stages,
+        "Train as of a partition, evaluate, and let the endpoint follow if every gate passes.",
+    )
+
+
+def monitor_job(pipeline: Pipeline) -> "AssetJob":
+    """Look for drift."""
+    return _job(pipeline, "monitor", ["drift"], "Compare the last days with what the champion was trained on.")
+
+
+def daily(pipeline: Pipeline, job: "AssetJob") -> Any:
+    """Load each day when it is over; off until somebody switches it on."""
+    return dg.build_schedule_from_partitioned_job(
+        job, name=f"{pipeline.name}_daily", default_status=dg.DefaultScheduleStatus.STOPPED
+    )
+
+
+def _job(pipeline: Pipeline, verb: str, stages: list[str], description: str) -> "AssetJob":
+    selection = dg.AssetSelection.assets(*[[pipeline.name, stage] for stage in stages])
+    return dg.define_asset_job(f"{pipeline.name}_{verb}", selection=selection, description=description)

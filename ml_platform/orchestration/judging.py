@@ -1,0 +1,145 @@
+"""Judging a candidate: which rival it meets, on which rows, and where the verdicts are written down."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from ml_platform.contracts.errors import LedgerConflict, VersionNotFound
+from ml_platform.contracts.ports import Ledger, ModelStore
+from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.ledger.folds import Champion, next_seq, promotions
+from ml_platform.orchestration.metadata import picture
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.registry.bundle import open_bundle
+from ml_platform.validation.evaluation import ChampionScores, FloatArray, evaluate
+from ml_platform.validation.plots import calibration_plot, metric_table, verdict_table
+
+ATTEMPTS_AT_MOST = 5
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An evaluation with the predictions it came from."""
+
+    evaluation: Evaluation
+    labels: FloatArray
+    predictions: dict[str, FloatArray]
+
+    def metadata(self) -> dict[str, Any]:
+        """Show the evaluation in the UI."""
+        return {
+            "outcome": self.evaluation.outcome,
+            "holdout_rows": self.evaluation.rows,
+            "metrics": dg.MetadataValue.md(metric_table(self.evaluation.metrics)),
+            "verdicts": dg.MetadataValue.md(verdict_table(self.evaluation.verdicts)),
+            "calibration": picture(calibration_plot(self.labels, self.predictions), "calibration"),
+            **self.evaluation.metrics["candidate"],
+        }
+
+    def check_results(self) -> list[dg.AssetCheckResult]:
+        """Show each verdict as an asset check; what is not a pass stops the run."""
+        return [
+            dg.AssetCheckResult(
+                check_name=verdict.gate,
+                passed=verdict.outcome == "pass",
+                description=verdict.sentence,
+                metadata={
+                    name: value for name, value in verdict.model_dump(exclude={"gate"}).items() if value is not None
+                },
+            )
+            for verdict in self.evaluation.verdicts
+        ]
+
+
+def candidate_of(models: ModelStore, pipeline: Pipeline, as_of: str | None) -> ModelVersion:
+    """Give the newest candidate of an as-of partition, or of the newest one.
+
+    Raises
+    ------
+    VersionNotFound
+        If none was trained.
+    """
+    version = models.newest(pipeline.name, as_of)
+    if version is None:
+        raise VersionNotFound.because(
+            f"{pipeline.name}: candidate as of {as_of or 'any day'}", got="none", expected="a registered version",
+            hint="materialize candidate for this partition first",
+        )  # fmt: skip
+    return version
+
+
+def asked_version(models: ModelStore, pipeline: Pipeline, number: int | None, as_of: str | None) -> ModelVersion:
+    """Give the version asked for by number, else the newest candidate of the partition."""
+    return candidate_of(models, pipeline, as_of) if number is None else models.version(pipeline.name, number)
+
+
+def judge_candidate(
+    pipeline: Pipeline, version: ModelVersion, rows: pl.DataFrame, models: ModelStore, ledger: Ledger
+) -> Judged:
+    """Score the candidate, its rival and the baselines on the holdout, and judge every gate.
+
+    The rival is the champion; for a version that is the champion already it is the one before, so that running a
+    finished retrain again gives the verdicts it had.
+
+    Parameters
+    ----------
+    rows : (n_rows, ...)
+        The training set that the candidate was fitted on.
+    """
+    from ml_platform.training.baselines import predict_baselines
+
+    holdout = rows.filter(pl.col("part") == "holdout")
+    labels = holdout["label"].cast(pl.Float64).to_numpy()
+    rival = next((each for each in promotions(ledger.read(pipeline.name)) if each.digest != version.digest), None)
+    champion = None if rival is None else _champion_scores(pipeline, rival, holdout, models)
+    candidate = _predictions(models, version, holdout)
+    baselines = predict_baselines(rows)
+    evaluation = evaluate(
+        version, labels=labels, candidate=candidate, baselines=baselines, champion=champion, gates=pipeline.spec.gates
+    )
+    predictions = {"candidate": candidate}
+    if champion is not None and champion.predictions is not None:
+        predictions["champion"] = champion.predictions
+    return Judged(evaluation, labels, predictions)
+
+
+def record_evaluation(
+    evaluation: Evaluation, version: ModelVersion, ledger: Ledger, models: ModelStore, actor: str
+) -> None:
+    """Write the verdicts to the ledger, then show them in the registry; a version that passed is the challenger."""
+    payload = evaluation.model_dump(mode="json")
+    because = f"gates say {evaluation.outcome}"
+    for attempt in range(ATTEMPTS_AT_MOST):
+        try:
+            seq = next_seq(ledger.read(evaluation.pipeline))
+            ledger.append(
+                evaluation.pipeline,
+                "evaluated",
+                expected_seq=seq,
+                actor=actor,
+                because=because,
+                version=version.version,
+                payload=payload,
+            )
+            break
+        except LedgerConflict:  # what was measured stays true, whoever else wrote meanwhile
+            if attempt == ATTEMPTS_AT_MOST - 1:
+                raise
+    models.note(version, evaluation)
+    if evaluation.outcome == "pass":
+        models.set_alias(version, "challenger")
+
+
+def _champion_scores(pipeline: Pipeline, rival: Champion, holdout: pl.DataFrame, models: ModelStore) -> ChampionScores:
+    is_unseen = (holdout[pipeline.spec.event_time] >= pipeline.calendar.as_of(rival.as_of)).to_numpy()
+    version = models.version(pipeline.name, rival.version)
+    return ChampionScores(rival.version, _predictions(models, version, holdout), np.asarray(is_unseen, dtype=bool))
+
+
+def _predictions(models: ModelStore, version: ModelVersion, features: pl.DataFrame) -> FloatArray:
+    from ml_platform.serving.predictor import Predictor
+
+    return Predictor.load(open_bundle(models.bundle(version), version.digest)).predict(features)

@@ -1,0 +1,58 @@
+"""What the Dagster UI shows of a result: tables, previews, pictures and links."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from ml_platform.contracts.records import ModelVersion, TableVersion
+from ml_platform.orchestration.resources import mlflow_ui_url
+
+PREVIEW_ROWS = 5
+
+
+def table_metadata(version: TableVersion, frame: pl.DataFrame) -> dict[str, Any]:
+    """Describe a written table: its version, columns and a few rows."""
+    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in frame.schema.items()]
+    return {
+        "delta/table": version.table,
+        "delta/version": version.version,
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "preview": dg.MetadataValue.md(preview(frame)),
+    }
+
+
+def preview(frame: pl.DataFrame) -> str:
+    """Give the first rows as a Markdown table."""
+    rows = [[_plain(value) for value in row] for row in frame.head(PREVIEW_ROWS).iter_rows()]
+    lines = [frame.columns, ["---"] * frame.width, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """Give a picture that the UI shows in place."""
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def version_links(version: ModelVersion, experiment_id: str) -> dict[str, Any]:
+    """Link a version and its run in the MLflow UI, `$ML_PLATFORM_MLFLOW_UI`."""
+    mlflow_ui = mlflow_ui_url()
+    return {
+        "model/version": version.version,
+        "model/digest": version.digest[:12],
+        "mlflow/version": dg.MetadataValue.url(f"{mlflow_ui}/#/models/{version.pipeline}/versions/{version.version}"),
+        "mlflow/run": dg.MetadataValue.url(f"{mlflow_ui}/#/experiments/{experiment_id}/runs/{version.run_id}"),
+    }
+
+
+def rows_by_partition(frame: pl.DataFrame, partitions: list[str]) -> Mapping[str, int]:
+    """Count the rows of each partition, 0 where there are none."""
+    counts = dict(frame.group_by("partition").len().iter_rows())
+    return {key: counts.get(key, 0) for key in partitions}
+
+
+def _plain(value: object) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+    return text.replace("|", "\\|")

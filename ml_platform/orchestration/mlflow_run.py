@@ -1,0 +1,86 @@
+"""One MLflow run for each Dagster run, through dagster-mlflow, and none of them left RUNNING, whatever launched it.
+
+dagster-mlflow ends a run only by a hook, and a hook hangs on a job; a run from the UI has none. So the run is ended
+when the resource is torn down, and one whose process was killed is ended by whoever comes next, or by a sensor.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "ml_platform"
+MLFLOW_STATUS = {dg.DagsterRunStatus.SUCCESS: "FINISHED", dg.DagsterRunStatus.CANCELED: "KILLED"}
+
+
+def mlflow_run(where: Callable[[], tuple[str, Path]]) -> dg.ResourceDefinition:
+    """Make the resource `mlflow`.
+
+    Parameters
+    ----------
+    where : function
+        Gives MLflow's tracking URI and the folder for artifacts; called when the resource is set up.
+    """
+
+    @dg.resource(description="The MLflow run of this Dagster run.")
+    def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        from dagster_mlflow import mlflow_tracking
+
+        uri, artifacts = where()
+        client = open_experiment(uri, artifacts)
+        if context.instance is not None:
+            end_abandoned(client, context.instance, but=context.run.run_id if context.run else None)
+        config = {"experiment_name": EXPERIMENT, "mlflow_tracking_uri": uri, "env": {}, "extra_tags": {}}
+        make: Callable[..., Iterator[Any]] = mlflow_tracking.resource_fn
+        for resource in make(context.replace_config(config)):  # a generator of one
+            try:
+                yield resource
+            finally:
+                resource.end_run(_status(context))
+
+    return mlflow
+
+
+def open_experiment(uri: str, artifacts: Path) -> "MlflowClient":
+    """Give a client of the store, the store and the experiment made if need be."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(tracking_uri=uri)
+    if client.get_experiment_by_name(EXPERIMENT) is None:
+        try:
+            client.create_experiment(EXPERIMENT, artifact_location=artifacts.as_uri())
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+    return client
+
+
+def end_abandoned(client: "MlflowClient", instance: dg.DagsterInstance, but: str | None = None) -> list[str]:
+    """End every MLflow run that says RUNNING though its Dagster run has ended; gives their ids."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    running = (
+        [] if experiment is None else client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+    )
+    ended: list[str] = []
+    for run in running:
+        run_id = run.data.tags.get("dagster_run_id")
+        dagster_run = instance.get_run_by_id(run_id) if run_id else None
+        if run_id is None or run_id == but or (dagster_run and not dagster_run.is_finished):
+            continue
+        status = MLFLOW_STATUS.get(dagster_run.status, "FAILED") if dagster_run else "FAILED"
+        client.set_terminated(run.info.run_id, status)
+        ended.append(run.info.run_id)
+    return ended
+
+
+def _status(context: dg.InitResourceContext) -> str:
+    ended_badly = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.PIPELINE_CANCELING}
+    failed = context.instance and context.run and context.instance.all_logs(context.run.run_id, of_type=ended_badly)
+    return "FAILED" if failed else "FINISHED"

@@ -1,0 +1,177 @@
+"""The model stages as assets: training_set, candidate and evaluation, read as of their partition, and the endpoint."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from ml_platform.contracts.ports import Ledger, ModelStore, Target
+from ml_platform.data.lake import Lake
+from ml_platform.data.splits import split_rows
+from ml_platform.deployment.controller import promote
+from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
+from ml_platform.orchestration.metadata import picture, table_metadata, version_links
+from ml_platform.orchestration.packaging import package
+from ml_platform.orchestration.partitions import days, lookback, stage_asset
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.tracking import log_evaluation, log_fit
+
+
+class EndpointConfig(dg.Config):
+    """What a person may choose when materializing the endpoint."""
+
+    version: int | None = Field(
+        default=None,
+        description="Promote this very version, though the champion be newer. Left out: the newest candidate.",
+    )
+
+
+def model_assets(pipeline: Pipeline) -> list[dg.AssetsDefinition]:
+    """Make the model stages of a pipeline."""
+    return [_training_set(pipeline), _candidate(pipeline), _evaluation(pipeline), _endpoint(pipeline)]
+
+
+def _training_set(pipeline: Pipeline) -> dg.AssetsDefinition:
+    span = lookback(pipeline.spec.split.span.days, 1)
+
+    @stage_asset(
+        pipeline,
+        "training_set",
+        kinds={"polars", "deltalake"},
+        description="Feature rows with the labels known before the as-of day: train, validation, holdout.",
+        partitions_def=days(pipeline),
+        deps=[dg.AssetDep([pipeline.name, stage], partition_mapping=span) for stage in ("features", "validated")],
+    )
+    def training_set(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
+        as_of, spec = context.partition_key, pipeline.spec
+        rows = split_rows(
+            *_known_rows(pipeline, lake, as_of),
+            key=spec.key, event_time=spec.event_time, split=spec.split, calendar=pipeline.calendar, as_of=as_of,
+        )  # fmt: skip
+        parts = rows.group_by("part").agg(rows=pl.len(), positive_share=pl.col("label").mean()).sort("part")
+        version = lake.write(pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of)), [as_of])
+        found = {f"{part}/rows": count for part, count, _ in parts.iter_rows()}
+        return dg.MaterializeResult(
+            metadata=table_metadata(version, rows) | found | {"dagster/partition_row_count": len(rows)}
+        )
+
+    return training_set
+
+
+def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read feature rows and labels of the split's span, marked with the table versions they were read at."""
+    spec, keys = pipeline.spec, pipeline.calendar.days_before(as_of, pipeline.spec.split.span)
+    versions = {stage: lake.version(pipeline.table(stage)) for stage in ("features", "validated")}
+    features = lake.read(pipeline.table("features"), keys, version=versions["features"])
+    wanted = [*spec.key, spec.label.column, spec.label.known_at]
+    labels = lake.read(pipeline.table("validated"), keys, columns=wanted, version=versions["validated"])
+    return (
+        features.with_columns(pl.lit(at).alias(f"{stage}_version") for stage, at in versions.items()),
+        labels.select(*spec.key, label=spec.label.column, label_known_at=spec.label.known_at),
+    )
+
+
+def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
+    @stage_asset(
+        pipeline,
+        "candidate",
+        kinds={"lightgbm", "mlflow"},
+        description="A model trained on what was known before the as-of day, registered and not gated yet.",
+        partitions_def=days(pipeline),
+        deps=[[pipeline.name, "training_set"]],
+    )
+    def candidate(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        models: dg.ResourceParam[ModelStore],
+        mlflow: dg.ResourceParam[Any],
+    ) -> dg.MaterializeResult:
+        from ml_platform.training.lightgbm import fit_lightgbm
+        from ml_platform.validation.plots import importance_plot
+
+        as_of, run_id = context.partition_key, mlflow.active_run().info.run_id
+        rows = lake.read(pipeline.table("training_set"), [as_of])
+        trained = fit_lightgbm(rows, pipeline.spec.features.columns, pipeline.spec.model)
+        with TemporaryDirectory() as folder:
+            bundle = package(pipeline, lake, as_of, rows, trained, Path(folder))
+            log_fit(mlflow, pipeline, as_of, rows, trained, bundle)
+            version = models.register(pipeline.name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run_id)
+        return dg.MaterializeResult(metadata={
+                **version_links(version, mlflow.active_run().info.experiment_id),
+            "rounds": trained.rounds,
+            "importance": picture(importance_plot(trained.importance), "importance"),
+        })  # fmt: skip
+
+    return candidate
+
+
+def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
+    gates = pipeline.spec.gates
+
+    @stage_asset(
+        pipeline,
+        "evaluation",
+        kinds={"scikitlearn", "mlflow"},
+        description="The candidate on its holdout, beside champion and baselines, and each gate's verdict.",
+        partitions_def=days(pipeline),
+        deps=[[pipeline.name, "candidate"], [pipeline.name, "training_set"]],
+        check_specs=[
+            dg.AssetCheckSpec(
+                gate.name,
+                asset=[pipeline.name, "evaluation"],
+                partitions_def=days(pipeline),
+                blocking=True,
+                description="A gate: the endpoint follows only versions that pass it.",
+            )
+            for gate in gates
+        ],
+    )
+    def evaluation(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        models: dg.ResourceParam[ModelStore],
+        ledger: dg.ResourceParam[Ledger],
+        mlflow: dg.ResourceParam[Any],
+    ) -> dg.MaterializeResult:
+        as_of = context.partition_key
+        version = candidate_of(models, pipeline, as_of)
+        rows = lake.read(pipeline.table("training_set"), [as_of])
+        judged = judge_candidate(pipeline, version, rows, models, ledger)
+        record_evaluation(judged.evaluation, version, ledger, models, actor=f"dagster run {context.run.run_id}")
+        log_evaluation(mlflow, judged.evaluation)
+        links = version_links(version, mlflow.active_run().info.experiment_id)
+        return dg.MaterializeResult(metadata=links | judged.metadata(), check_results=judged.check_results())
+
+    return evaluation
+
+
+def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
+    gates = [gate.name for gate in pipeline.spec.gates]
+
+    @stage_asset(
+        pipeline,
+        "endpoint",
+        kinds={"litestar", "mlflow"},
+        description="The version that serves. It follows a candidate only if every gate passed for that version.",
+        deps=[[pipeline.name, "evaluation"]],
+    )
+    def endpoint(
+        context: dg.AssetExecutionContext,
+        config: EndpointConfig,
+        models: dg.ResourceParam[ModelStore],
+        ledger: dg.ResourceParam[Ledger],
+        target: dg.ResourceParam[Target],
+    ) -> dg.MaterializeResult:
+        as_of = context.partition_key if context.has_partition_key else context.run.tags.get("dagster/partition")
+        version = asked_version(models, pipeline, config.version, as_of)
+        actor, is_named = f"dagster run {context.run.run_id}", config.version is not None
+        promoted = promote(
+            version, ledger=ledger, store=models, target=target, gates=gates, is_named=is_named, actor=actor
+        )
+        served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
+        return dg.MaterializeResult(metadata=served | {"gates": ", ".join(gates)})
+
+    return endpoint

@@ -1,0 +1,70 @@
+"""The monitoring stage as an asset: drift of the last days' features against what the champion was trained on."""
+
+import dagster as dg
+
+from ml_platform.contracts.ports import Ledger
+from ml_platform.contracts.records import DriftReport
+from ml_platform.data.lake import Lake
+from ml_platform.monitoring.plots import drift_plot, drift_table
+from ml_platform.orchestration.checks import report_per_partition
+from ml_platform.orchestration.metadata import picture
+from ml_platform.orchestration.partitions import days, lookback, stage_asset
+from ml_platform.orchestration.profiling import reports
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.resources import home
+
+CHECK = "inputs_not_drifted"
+
+
+def drift_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
+    """Make the drift stage of a pipeline."""
+    monitoring = pipeline.spec.monitoring
+
+    @stage_asset(
+        pipeline,
+        "drift",
+        kinds={"numpy", "polars"},
+        description=f"Did the last {monitoring.window.days} days' features leave what the champion was trained on?",
+        partitions_def=days(pipeline),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[dg.AssetDep([pipeline.name, "features"], partition_mapping=lookback(monitoring.window.days, 1))],
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=[pipeline.name, "drift"],
+                partitions_def=days(pipeline),
+                description="Warns; the sensor decides what follows.",
+            )
+        ],
+    )
+    def drift(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], ledger: dg.ResourceParam[Ledger]
+    ) -> dg.MaterializeResult:
+        found = reports(pipeline, lake, ledger.read(pipeline.name), home().bundles, list(context.partition_keys))
+        for report in found:
+            context.add_asset_metadata(_numbers(report), partition_key=report.as_of)
+        newest = found[-1]
+        context.add_asset_metadata(
+            {
+                "table": dg.MetadataValue.md(drift_table(newest)),
+                "plot": picture(drift_plot(newest, monitoring.psi_at_most), "drift"),
+            },
+            partition_key=newest.as_of,
+        )
+        passed = {report.as_of: (report.outcome != "drifted", {"finding": report.sentence}) for report in found}
+        return dg.MaterializeResult(
+            check_results=[report_per_partition(context, CHECK, passed, dg.AssetCheckSeverity.WARN)]
+        )
+
+    return drift
+
+
+def _numbers(report: DriftReport) -> dict[str, object]:
+    worst = max((column.psi for column in report.columns), default=0.0)
+    return {
+        "outcome": report.outcome,
+        "finding": report.sentence,
+        "columns_drifted": sum(column.is_drifted for column in report.columns),
+        "psi_largest": worst,
+        "report": dg.MetadataValue.json(report.model_dump(mode="json")),
+    }

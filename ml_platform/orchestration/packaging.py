@@ -1,0 +1,141 @@
+"""From a fit to a bundle: everything a server needs for one version, and where all of it came from."""
+
+import hashlib
+import io
+import json
+import platform
+import sys
+from datetime import timedelta
+from functools import cache
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ml_platform.contracts.records import TableVersion
+from ml_platform.data.lake import Lake
+from ml_platform.monitoring.profiles import fit_reference
+from ml_platform.orchestration.lookups import read_lookups
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.registry import bundle as files
+from ml_platform.registry.bundle import Bundle, write_bundle
+from ml_platform.training.trainer import Trained
+
+LIBRARIES = ("lightgbm", "numpy", "polars", "pyarrow", "pydantic", "msgspec")
+EXAMPLE_ROWS = 5
+
+
+def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trained: Trained, folder: Path) -> Bundle:
+    """Write the bundle of a fit.
+
+    Parameters
+    ----------
+    as_of : str
+        The partition up to which things were known.
+    rows : (n_rows, ...)
+        The training set that was fitted.
+    folder : Path
+        An empty folder; the bundle goes into it.
+    """
+    from ml_platform.serving.predictor import Predictor
+
+    lookups = _snapshot(pipeline, lake, as_of)
+    content = _content(pipeline, rows, trained, lookups)
+    fields: dict[str, Any] = {
+        "pipeline": pipeline.name,
+        "as_of": as_of,
+        "kind": pipeline.spec.model.kind,
+        "spec_digest": spec_digest(pipeline),
+        "code_version": code_version(),
+        "data": _data_versions(pipeline, rows),
+        "libraries": {name: installed_version(name) for name in LIBRARIES},
+    }
+    draft = Predictor.load(write_bundle(folder / "draft", content, **fields))
+    example = _example_rows(pipeline, lake, rows)
+    features = draft.plan.transform(example, lookups)
+    asked = example.select(pipeline.plan.raw_columns).to_dicts()
+    shown = {"rows": asked, "predictions": draft.predict(features).tolist()}
+    content[files.EXAMPLE] = json.dumps(shown, default=lambda value: value.isoformat()).encode()
+    return write_bundle(folder / "bundle", content, **fields)
+
+
+def spec_digest(pipeline: Pipeline) -> str:
+    """Give the SHA-256 of what the author declared."""
+    return hashlib.sha256(pipeline.spec.model_dump_json(by_alias=True).encode()).hexdigest()
+
+
+@cache
+def code_version() -> str:
+    """Give the platform's version and a digest of its own source."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return f"{installed_version('ml-platform')}+{digest.hexdigest()[:12]}"
+
+
+def environment() -> dict[str, str]:
+    """Describe the machine and the libraries of a fit."""
+    libraries = {name: installed_version(name) for name in (*LIBRARIES, "pandas", "pandera", "mlflow", "dagster")}
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        **libraries,
+    }
+
+
+def _content(
+    pipeline: Pipeline, rows: pl.DataFrame, trained: Trained, lookups: dict[str, pl.DataFrame]
+) -> dict[str, bytes]:
+    fitted = rows.filter(pl.col("part") == "train")
+    content = {
+        **trained.files,
+        files.ENCODER: _json(trained.encoder.to_json()),
+        files.FEATURES: _json(pipeline.plan.to_json()),
+        files.SIGNATURE: _json([field.model_dump() for field in pipeline.signature]),
+        files.REFERENCE: fit_reference(fitted, pipeline.spec.features.columns).to_json().encode(),
+        files.SERVING: _json(pipeline.spec.serving.model_dump()),
+        **{files.lookup_file(name): _arrow(frame) for name, frame in lookups.items()},
+    }
+    if pipeline.plan.code is not None:
+        content[files.FEATURE_CODE] = pipeline.plan.code.encode()
+    return content
+
+
+def _snapshot(pipeline: Pipeline, lake: Lake, as_of: str) -> dict[str, pl.DataFrame]:
+    """Give each lookup as it was known at the as-of instant, no older than features of the last day may join."""
+    newest = pipeline.calendar.days_before(as_of, timedelta(days=1))
+    instant = pipeline.calendar.as_of(as_of)
+    known = {name: each.known_at for name, each in pipeline.spec.features.lookups.items()}
+    lookups = read_lookups(pipeline, lake, newest)
+    return {
+        name: frame.sort(frame.columns)
+        if (at := known[name]) is None
+        else frame.filter(pl.col(at) < instant).sort(at, *frame.columns)
+        for name, frame in lookups.items()
+    }
+
+
+def _example_rows(pipeline: Pipeline, lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+    newest = rows.tail(EXAMPLE_ROWS)
+    raw = lake.read(pipeline.table("validated"), newest["day"].unique().to_list())
+    return newest.select(pipeline.spec.key).join(raw, on=pipeline.spec.key, how="left", maintain_order="left")
+
+
+def _data_versions(pipeline: Pipeline, rows: pl.DataFrame) -> tuple[TableVersion, ...]:
+    return tuple(
+        TableVersion(table=pipeline.table(stage), version=int(rows[f"{stage}_version"][0]), rows=len(rows))
+        for stage in ("features", "validated")
+    )
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def _arrow(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,83 @@
+"""The resources of the platform, and the one place besides the CLI where environment variables are read.
+
+`$ML_PLATFORM_HOME` names the folder of the installation; the rest follows from it, or is set apart for production.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+
+from ml_platform.contracts.home import Home
+from ml_platform.data.lake import Lake, local_lake
+from ml_platform.deployment.local import LocalTarget
+from ml_platform.features.online import OnlineStore
+from ml_platform.ledger.store import SqlLedger
+from ml_platform.orchestration.mlflow_run import mlflow_run
+from ml_platform.registry.store import MlflowStore
+
+DEFAULT_SERVER = "http://127.0.0.1:8400"
+DEFAULT_MLFLOW_UI = "http://127.0.0.1:5000"
+
+
+def home() -> Home:
+    """Give the installation's home: `$ML_PLATFORM_HOME`, or `.ml_platform` in the working directory."""
+    return Home(Path(os.environ.get("ML_PLATFORM_HOME", ".ml_platform")).absolute())
+
+
+def open_lake() -> Lake:
+    """Give the tables: under the home folder, or at `$ML_PLATFORM_LAKE`."""
+    url = os.environ.get("ML_PLATFORM_LAKE")
+    return Lake(url) if url else local_lake(home().lake)
+
+
+def open_ledger() -> SqlLedger:
+    """Give the record of decisions: under the home folder, or the database at `$ML_PLATFORM_LEDGER`."""
+    return SqlLedger(ledger_url())
+
+
+def open_models() -> MlflowStore:
+    """Give the model registry in MLflow."""
+    from ml_platform import deployment
+
+    loader = Path(deployment.__path__[0]) / "mlflow_model.py"
+    return MlflowStore(mlflow_url(), home().root / "cache", loader)
+
+
+def open_target() -> LocalTarget:
+    """Give the model server at `$ML_PLATFORM_SERVER`, or a fresh one while nothing answers there."""
+    return LocalTarget(home(), os.environ.get("ML_PLATFORM_SERVER", DEFAULT_SERVER))
+
+
+def open_online() -> OnlineStore:
+    """Give the lookup tables where the model server finds them."""
+    return OnlineStore(home().online)
+
+
+def ledger_url() -> str:
+    """Give the SQLAlchemy URL of the ledger."""
+    return os.environ.get("ML_PLATFORM_LEDGER") or home().ledger_url
+
+
+def mlflow_url() -> str:
+    """Give MLflow's tracking and registry URI."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or home().mlflow_url
+
+
+def mlflow_ui_url() -> str:
+    """Give the address of the MLflow UI that links point to."""
+    return os.environ.get("ML_PLATFORM_MLFLOW_UI", DEFAULT_MLFLOW_UI)
+
+
+def platform_resources() -> dict[str, dg.ResourceDefinition]:
+    """Give every resource that the assets ask for, by name."""
+    makers: dict[str, Callable[[], object]] = {
+        "lake": open_lake, "ledger": open_ledger, "models": open_models, "target": open_target, "online": open_online,
+    }  # fmt: skip
+    resources = {name: _resource(make) for name, make in makers.items()}
+    return resources | {"mlflow": mlflow_run(lambda: (mlflow_url(), home().mlflow_artifacts))}
+
+
+def _resource(make: Callable[[], object]) -> dg.ResourceDefinition:
+    return dg.ResourceDefinition(lambda _: make(), description=make.__doc__)

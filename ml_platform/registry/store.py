@@ -1,0 +1,188 @@
+"""Versions and aliases in MLflow's model registry; each version is a standard MLflow model that carries its bundle.
+
+A version is known by its bundle's digest: registering the same content again gives the version that is there.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.contracts.errors import VersionNotFound
+from ml_platform.contracts.records import Evaluation, ModelVersion, SignatureField
+from ml_platform.registry.bundle import EXAMPLE, SIGNATURE, Bundle, copy_bundle, open_bundle
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+MLFLOW_TYPES = {"string": "string", "int64": "long", "float64": "double", "bool": "boolean", "timestamp": "datetime"}
+BUNDLE = "bundle"
+
+
+@dataclass(frozen=True)
+class MlflowStore:
+    """Model versions in MLflow; implements `contracts.ports.ModelStore`.
+
+    Parameters
+    ----------
+    url : str
+        MLflow tracking and registry URI.
+    cache : Path
+        Where bundles are downloaded to, by digest.
+    loader : Path
+        The script that MLflow runs to load a version (models from code: nothing is pickled).
+    """
+
+    url: str
+    cache: Path
+    loader: Path
+
+    def register(self, pipeline: str, bundle: Path, *, as_of: str, digest: str, run_id: str) -> ModelVersion:
+        """Register a bundle under the MLflow run, or give the version that already holds this very digest."""
+        known = [version for version in self._search(pipeline) if version.tags.get("digest") == digest]
+        if known:
+            return _record(max(known, key=lambda version: int(version.version)))
+        model = self._log(open_bundle(bundle, digest), run_id)
+        self._ensure_model(pipeline)
+        created = self._client.create_model_version(
+            pipeline, model.model_uri, run_id=run_id, tags={"as_of": as_of, "digest": digest}, model_id=model.model_id
+        )
+        return _record(created)
+
+    def version(self, pipeline: str, version: int) -> ModelVersion:
+        """Give one version.
+
+        Raises
+        ------
+        VersionNotFound
+            If there is none of that number.
+        """
+        found = {int(each.version): each for each in self._search(pipeline)}
+        if version not in found:
+            raise VersionNotFound.because(
+                f"{pipeline} version",
+                got=version,
+                expected=f"one of {sorted(found) or 'none yet'}",
+                hint="materialize candidate",
+            )
+        return _record(found[version])
+
+    def newest(self, pipeline: str, as_of: str | None = None) -> ModelVersion | None:
+        """Give the newest version of an as-of partition; without one, that of the newest as-of."""
+        found = [_record(each) for each in self._search(pipeline)]
+        wanted = [each for each in found if as_of in (None, each.as_of)]
+        return max(wanted, key=lambda each: (each.as_of, each.version), default=None)
+
+    def bundle(self, version: ModelVersion) -> Path:
+        """Give a local folder with the version's bundle: downloaded once, verified each time.
+
+        Raises
+        ------
+        BundleDamaged
+            If what the registry holds is not what was registered.
+        """
+        import mlflow.artifacts
+
+        place = self.cache / version.digest
+        if place.exists():
+            return open_bundle(place, version.digest).root
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self.cache, prefix=".staged-") as staged:
+            source = f"models:/{version.pipeline}/{version.version}/artifacts/{BUNDLE}"
+            found = mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=staged, tracking_uri=self.url)
+            copy_bundle(open_bundle(Path(found), version.digest), place)
+        return place
+
+    def note(self, version: ModelVersion, evaluation: Evaluation) -> None:
+        """Show outcome and verdicts as tags and description of the version."""
+        self._client.set_model_version_tag(version.pipeline, str(version.version), "gates", evaluation.outcome)
+        lines = [f"- **{verdict.outcome}** {verdict.sentence}" for verdict in evaluation.verdicts]
+        self._client.update_model_version(version.pipeline, str(version.version), "\n".join(lines))
+
+    def set_alias(self, version: ModelVersion, alias: str) -> None:
+        """Point an alias at a version."""
+        self._client.set_registered_model_alias(version.pipeline, alias, str(version.version))
+
+    def aliases(self, pipeline: str) -> Mapping[str, int]:
+        """Give alias -> version; empty when the pipeline has no versions."""
+        models = self._client.search_registered_models(filter_string=f"name = '{pipeline}'")
+        return {alias: int(version) for model in models for alias, version in model.aliases.items()}
+
+    @property
+    def _client(self) -> "MlflowClient":
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.url, registry_uri=self.url)
+
+    def _search(self, pipeline: str) -> list["MlflowVersion"]:
+        client, found, token = self._client, [], None
+        while True:
+            page = client.search_model_versions(f"name = '{pipeline}'", page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def _ensure_model(self, pipeline: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(pipeline)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _log(self, bundle: Bundle, run_id: str) -> Any:
+        import mlflow
+
+        mlflow.set_tracking_uri(self.url)
+        active = mlflow.active_run()
+        if active is None or active.info.run_id != run_id:
+            raise VersionNotFound.because(
+                "MLflow run",
+                got=active and active.info.run_id,
+                expected=run_id,
+                hint="register inside the run that trained",
+            )
+        return mlflow.pyfunc.log_model(
+            name="model",
+            python_model=os.fspath(self.loader),
+            artifacts={BUNDLE: os.fspath(bundle.root)},
+            signature=_signature(bundle),
+            input_example=_example(bundle),
+            pip_requirements=[f"{name}=={version}" for name, version in bundle.manifest.libraries.items()],
+        )
+
+
+def _record(version: "MlflowVersion") -> ModelVersion:
+    return ModelVersion(
+        pipeline=version.name,
+        version=int(version.version),
+        digest=version.tags.get("digest", ""),
+        as_of=version.tags.get("as_of", ""),
+        run_id=version.run_id or "",
+    )
+
+
+def _signature(bundle: Bundle) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, Schema
+
+    fields = [SignatureField.model_validate(field) for field in bundle.read_json(SIGNATURE)]
+    inputs = Schema([ColSpec(MLFLOW_TYPES[field.type], field.name, required=not field.nullable) for field in fields])
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double", "prediction")]))
+
+
+def _example(bundle: Bundle) -> Any:
+    import pandas as pd
+
+    example = json.loads(bundle.read_bytes(EXAMPLE))
+    frame = pd.DataFrame(example["rows"])
+    for field in bundle.read_json(SIGNATURE):
+        if field["type"] == "timestamp":  # MLflow's datetime has no zone: UTC, written without it
+            frame[field["name"]] = pd.to_datetime(frame[field["name"]], utc=True).dt.tz_localize(None)
+    return frame

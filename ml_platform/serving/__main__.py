@@ -1,0 +1,22 @@
+"""`python -m ml_platform.serving`: the model server as a process."""
+
+import argparse
+from pathlib import Path
+
+from ml_platform.contracts.home import Home
+from ml_platform.serving.server import serve
+
+
+def main() -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m ml_platform.serving", description="Serve the champions of a home.")
+    parser.add_argument("--home", type=Path, required=True, help="folder of the installation")
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--ledger-url", help="SQLAlchemy URL, the home's own ledger if left out")
+    asked = parser.parse_args()
+    serve(Home(asked.home.absolute()), asked.host, asked.port, asked.ledger_url)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""From labels and predictions to an evaluation: every metric of every model, each gate's verdict on the candidate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.contracts.spec import Gate
+from ml_platform.validation.gates import Measured, evaluate_gates
+from ml_platform.validation.metrics import score
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ChampionScores:
+    """What the champion says of the holdout.
+
+    Parameters
+    ----------
+    version : int
+        Its number.
+    predictions : (n_holdout,) array or None
+        None if it cannot be scored on these rows any more.
+    is_unseen : (n_holdout,) array of bool
+        The rows that it was not trained on.
+    """
+
+    version: int
+    predictions: FloatArray | None
+    is_unseen: NDArray[np.bool_]
+
+
+def evaluate(
+    version: ModelVersion,
+    *,
+    labels: FloatArray,
+    candidate: FloatArray,
+    baselines: Mapping[str, FloatArray],
+    champion: ChampionScores | None,
+    gates: Sequence[Gate],
+) -> Evaluation:
+    """Evaluate a candidate on its holdout.
+
+    Parameters
+    ----------
+    labels, candidate : (n_holdout,) arrays
+        Outcomes, 0 or 1, and the candidate's probabilities.
+    baselines : mapping of str to (n_holdout,) array
+        Each baseline's probabilities.
+    champion : ChampionScores or None
+        None when there is none: then a gate against it passes and says so.
+    gates : sequence of Gate
+        The conditions of the spec.
+    """
+    metrics = {"candidate": score(labels, candidate)}
+    metrics |= {name: score(labels, predictions) for name, predictions in baselines.items()}
+    if champion is not None and champion.predictions is not None:
+        metrics["champion"] = score(labels, champion.predictions)
+    rivals = {name: metrics[name] for name in baselines}
+    holdout = Measured(rows=len(labels), candidate=metrics["candidate"], rivals=rivals)
+    pair = None if champion is None else _paired(labels, candidate, champion)
+    return Evaluation(
+        pipeline=version.pipeline,
+        version=version.version,
+        digest=version.digest,
+        as_of=version.as_of,
+        champion=champion.version if champion else None,
+        rows=len(labels),
+        metrics=metrics,
+        verdicts=evaluate_gates(gates, holdout=holdout, champion=pair),
+    )
+
+
+def _paired(labels: FloatArray, candidate: FloatArray, champion: ChampionScores) -> Measured:
+    """Score both on the rows that neither was trained on."""
+    unseen = champion.is_unseen
+    rival = {} if champion.predictions is None else score(labels[unseen], champion.predictions[unseen])
+    return Measured(
+        rows=int(unseen.sum()),
+        candidate=score(labels[unseen], candidate[unseen]),
+        rivals={f"champion v{champion.version}": rival},
+    )

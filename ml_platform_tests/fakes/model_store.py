@@ -1,0 +1,64 @@
+"""The model registry in memory; bundles are copied into a given folder, as a real store would keep them."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from ml_platform.contracts.errors import VersionNotFound
+from ml_platform.contracts.records import Evaluation, ModelVersion
+
+
+class InMemoryModelStore:
+    """`contracts.ports.ModelStore` for one process.
+
+    Parameters
+    ----------
+    folder : Path
+        Keeps the bundles: `<pipeline>/<version>/`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._versions: dict[str, list[ModelVersion]] = {}
+        self._aliases: dict[str, dict[str, int]] = {}
+        self.notes: dict[tuple[str, int], Evaluation] = {}
+
+    def register(self, pipeline: str, bundle: Path, *, as_of: str, digest: str, run_id: str) -> ModelVersion:
+        """Register a bundle, or give the version that already holds this very digest."""
+        versions = self._versions.setdefault(pipeline, [])
+        for known in versions:
+            if known.digest == digest:
+                return known
+        number = len(versions) + 1
+        shutil.copytree(bundle, self._folder / pipeline / str(number))
+        versions.append(ModelVersion(pipeline=pipeline, version=number, digest=digest, as_of=as_of, run_id=run_id))
+        return versions[-1]
+
+    def version(self, pipeline: str, version: int) -> ModelVersion:
+        """Give one version; raises VersionNotFound."""
+        for known in self._versions.get(pipeline, []):
+            if known.version == version:
+                return known
+        raise VersionNotFound.because(pipeline, got=version, expected="a registered version", hint="register it first.")
+
+    def newest(self, pipeline: str, as_of: str | None = None) -> ModelVersion | None:
+        """Give the newest version of an as-of partition, or of the newest as-of."""
+        wanted = [known for known in self._versions.get(pipeline, []) if as_of in (None, known.as_of)]
+        return max(wanted, key=lambda known: (known.as_of, known.version), default=None)
+
+    def bundle(self, version: ModelVersion) -> Path:
+        """Give the folder with the version's bundle."""
+        return self._folder / version.pipeline / str(self.version(version.pipeline, version.version).version)
+
+    def note(self, version: ModelVersion, evaluation: Evaluation) -> None:
+        """Keep the evaluation under `notes`."""
+        self.notes[version.pipeline, version.version] = evaluation
+
+    def set_alias(self, version: ModelVersion, alias: str) -> None:
+        """Point an alias at a version."""
+        known = self.version(version.pipeline, version.version)
+        self._aliases.setdefault(version.pipeline, {})[alias] = known.version
+
+    def aliases(self, pipeline: str) -> Mapping[str, int]:
+        """Give alias -> version."""
+        return dict(self._aliases.get(pipeline, {}))

@@ -1,0 +1,1 @@
+"""Whole stories, with real processes where the story is about processes."""

@@ -1,0 +1,1 @@
+"""What monitoring promises: profiles, drift, the retrain policy."""

@@ -1,0 +1,20 @@
+"""Marks of tests that run Dagster: which warnings of the libraries are no fault of ours, and who shares a worker."""
+
+import pytest
+
+QUIET = [
+    pytest.mark.filterwarnings(line)
+    for line in (
+        # Dagster says of a public name that it may still change; the lock file pins the version we tested.
+        "ignore:.* is currently in (beta|preview)",
+        # Dagster calls its own deprecated properties when dagster-mlflow's resource is set up.
+        r"ignore:InitResourceContext\.(run_id|dagster_run) is deprecated:DeprecationWarning",
+        # MLflow's own tables, under SQLAlchemy 2.1.
+        "ignore:The ``noload`` loader strategy is deprecated",
+    )
+]
+
+
+def on_tiny(group: str) -> list[pytest.MarkDecorator]:
+    """Give the marks of a module that runs the tiny pipeline; modules of a group share its homes in one worker."""
+    return [pytest.mark.dagster, *QUIET, pytest.mark.xdist_group(group)]

@@ -1,0 +1,1 @@
+"""What validation promises: metrics, gates, pictures and tables."""
