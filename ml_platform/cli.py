@@ -41,6 +41,7 @@ def up(
 
     place = Home(home.absolute())
     prepare_dagster_home(place, PROJECT)
+    _end_dead_runs(place)
     services = platform_services(
         place, dagster_port=dagster_port, mlflow_port=mlflow_port, serving_port=serving_port, project=PROJECT
     )
@@ -85,6 +86,16 @@ def demo(
     from ml_platform.demo.story import run_demo
 
     run_demo(Home(home.absolute()), PROJECT)
+
+
+def _end_dead_runs(home: Home) -> None:
+    import dagster as dg
+
+    from ml_platform.orchestration.dead_runs import end_dead_runs
+
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        for run_id in end_dead_runs(instance):
+            typer.echo(f"run {run_id} had died with an earlier session; it is marked as failed")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
@@ -58,13 +59,19 @@ class Lake:
                 f"{table}: rows outside their partition", got=examples(strange), expected=examples(partitions),
                 hint="the source must give only rows whose event time lies in the window it was asked for",
             )  # fmt: skip
-        existing = self._open(table)
-        try:
-            self._replace(table, existing, frame, partitions)
-        except CommitFailedError:
-            if existing is not None:
-                raise
-            self._replace(table, self._open(table), frame, partitions)  # another writer made the table meanwhile
+        content = frame.with_columns(cs.datetime("ns").dt.cast_time_unit("us")).to_arrow()  # Delta keeps microseconds
+        schema = Schema.from_arrow(content.schema)
+        existing = self._open(table) or self._create(table, schema)
+        _refuse_change(table, _types(existing.schema()), _types(schema))
+        listed = ", ".join(f"'{key}'" for key in partitions)
+        write_deltalake(
+            existing,
+            content,
+            mode="overwrite",
+            partition_by=[PARTITION],
+            predicate=f"{PARTITION} IN ({listed})",
+            commit_properties=CommitProperties(custom_metadata={"partitions": listed}),
+        )
         return TableVersion(table=table, version=self.version(table), rows=len(frame))
 
     def read(
@@ -108,20 +115,21 @@ class Lake:
         by = f"partition.{PARTITION}"
         return dict(files.group_by(by).agg(pl.col("path").sort().str.join(" ")).sort(by).iter_rows())
 
-    def _replace(self, table: str, existing: DeltaTable | None, frame: pl.DataFrame, partitions: Sequence[str]) -> None:
-        content = frame.to_arrow()
-        if existing is not None:
-            _refuse_change(table, _types(existing.schema()), _types(Schema.from_arrow(content.schema)))
-        listed = ", ".join(f"'{key}'" for key in partitions)
-        write_deltalake(
-            existing or self._uri(table),
-            content,
-            mode="overwrite",
-            partition_by=[PARTITION],
-            predicate=f"{PARTITION} IN ({listed})",
-            storage_options=dict(self.storage_options) or None,
-            commit_properties=CommitProperties(custom_metadata={"partitions": listed}),
-        )
+    def _create(self, table: str, schema: Schema) -> DeltaTable:
+        """Make an empty table first: of two writers that made it with rows in it, one would take away the other's."""
+        try:
+            return DeltaTable.create(
+                self._uri(table),
+                schema,
+                mode="ignore",
+                partition_by=[PARTITION],
+                storage_options=dict(self.storage_options) or None,
+            )
+        except CommitFailedError:
+            made = self._open(table)
+            if made is None:
+                raise
+            return made
 
     def _uri(self, table: str) -> str:
         return f"{self.root}/{table}"
@@ -134,8 +142,7 @@ class Lake:
 
 
 def _types(schema: Schema) -> dict[str, str]:
-    """Give Delta's name of each column's type; a table keeps microseconds, whatever it is given."""
-    return {each.name: getattr(each.type, "type", str(each.type)).removesuffix("_nanos") for each in schema.fields}
+    return {each.name: getattr(each.type, "type", str(each.type)) for each in schema.fields}
 
 
 def _refuse_change(table: str, before: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -29,7 +29,7 @@ class Validated:
 
 
 def validate(rows: pl.DataFrame, schema: pa.DataFrameSchema, key: list[str]) -> Validated:
-    """Hold each row against the schema, all rules at once; of the rows with one key in a partition, the first good one is kept.
+    """Hold each row against the schema, all rules at once; of a partition's good rows with one key, the first is kept.
 
     Parameters
     ----------

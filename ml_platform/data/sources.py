@@ -102,7 +102,7 @@ _PANDAS_TYPES: dict[type[pl.DataType], Any] = {
     pl.Int64: "Int64",
     pl.Float64: "float64",
     pl.Boolean: "boolean",
-    pl.Datetime: pd.DatetimeTZDtype("us", "UTC"),
+    pl.Datetime: "datetime64[us, UTC]",
 }
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 # Which values may be read as a type, and the type on the way there that refuses to lose a null or a fraction.
@@ -111,7 +111,7 @@ _READABLE: tuple[tuple[Callable[[Any], bool], tuple[str, ...], Any], ...] = (
     (pd.api.types.is_integer_dtype, _NUMBERS, "Int64"),
     (pd.api.types.is_float_dtype, _NUMBERS, "float64"),
     (pd.api.types.is_datetime64_any_dtype, ("datetime64", "datetime"), None),
-    (pd.api.types.is_string_dtype, ("string",), "string"),
+    (pd.api.types.is_string_dtype, ("string",), None),
 )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from ml_platform.contracts.errors import NotEnoughRows, examples
+from ml_platform.contracts.errors import ContractError, NotEnoughRows, examples
 from ml_platform.contracts.spec import Split
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.lake import PARTITION
@@ -61,7 +61,10 @@ def split_rows(
     ------
     NotEnoughRows
         If validation or holdout have a day without rows, or train fewer days than `train_at_least`.
+    ContractError
+        If two rows have the same key: then no label belongs to one of them alone.
     """
+    _refuse_repeated_keys(features, key, as_of)
     parts = boundaries(split, calendar, as_of)
     ends = {"train": parts["validation"][0], "validation": parts["holdout"][0], "holdout": parts["holdout"][1]}
     part = pl.coalesce(
@@ -75,6 +78,15 @@ def split_rows(
     rows = rows.filter(pl.col(PART).is_not_null()).sort(event_time, *key).rename({PARTITION: DAY})
     _refuse_gaps(rows, split, as_of)
     return rows
+
+
+def _refuse_repeated_keys(features: pl.DataFrame, key: Sequence[str], as_of: str) -> None:
+    repeated = features.filter(pl.struct(key).is_duplicated()).select(*key, PARTITION).sort(pl.all())
+    if len(repeated):
+        raise ContractError.because(
+            f"training set as of {as_of}", got=f"the same key on several rows: {examples(repeated.iter_rows())}",
+            expected=f"one row for each {', '.join(key)}", hint="if a key may come back, put the day into it",
+        )  # fmt: skip
 
 
 def _refuse_gaps(rows: pl.DataFrame, split: Split, as_of: str) -> None:

@@ -39,7 +39,7 @@ class MonthScores:
 
 @dataclass
 class Scoreboard:
-    """Collects the lines as the story goes.
+    """Collects the result as the story goes; each method gives the line that says so.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Scoreboard:
     lines: list[tuple[str, str]] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
 
-    def count_data(self, platform: Platform) -> None:
+    def count_data(self, platform: Platform) -> str:
         """Count what was loaded, kept and quarantined."""
         kept = platform.lake.read(f"{platform.pipeline}/validated", columns=["flight_id"])
         bad = platform.lake.read(f"{platform.pipeline}/quarantine", columns=["flight_id"])
@@ -59,8 +59,9 @@ class Scoreboard:
             ("partitions loaded", f"{kept['partition'].n_unique()} days"),
             ("rows kept / quarantined", f"{len(kept):,} / {len(bad):,}"),
         ]
+        return f"{len(kept):,} rows kept, {len(bad):,} quarantined"
 
-    def add_evaluation(self, platform: Platform, promoted: Champion) -> None:
+    def add_evaluation(self, platform: Platform, promoted: Champion) -> str:
         """Show the candidate beside the champion and the baselines, and each gate's verdict."""
         found = evaluation_of(platform.ledger.read(platform.pipeline), promoted.version, promoted.digest)
         if found is None:
@@ -78,25 +79,33 @@ class Scoreboard:
             colour = COLOURS[verdict.outcome]
             gates.add_row(verdict.gate, f"[{colour}]{verdict.outcome}[/{colour}]", verdict.sentence)
         self.tables.append(gates)
+        passed = sum(verdict.outcome == "pass" for verdict in found.verdicts)
+        return f"v{promoted.version} passed {passed} of {len(found.verdicts)} gates and is champion"
 
-    def add_month(self, month: str, scores: list[MonthScores]) -> None:
+    def add_month(self, month: str, scores: list[MonthScores]) -> str:
         """Show what was scored over HTTP, on outcomes that are known by now."""
         table = _metric_table(f"Flights of {month}, scored over HTTP", "flights")
         for each in scores:
             table.add_row(each.model, f"{each.rows:,}", *_numbers(each.metrics))
         self.tables.append(table)
+        return "; ".join(f"{each.model}: {each.rows:,} flights, AUC {each.metrics['roc_auc']:.3f}" for each in scores)
 
-    def add_drift(self, platform: Platform, as_of: str, run_id: str) -> None:
-        """Show what the drift check found and which run the sensor asked for."""
-        self.lines += [
-            (f"{CHECK} as of {as_of}", drift_report(platform, as_of).sentence),
-            ("retrain, asked for by the sensor", f"Dagster run {run_id}"),
-        ]
+    def add_drift(self, platform: Platform, as_of: str) -> str:
+        """Show what the drift check found."""
+        sentence = drift_report(platform, as_of).sentence
+        self.lines.append((f"{CHECK} as of {as_of}", sentence))
+        return sentence
+
+    def add_retrain(self, run_id: str) -> str:
+        """Show which run the sensor asked for."""
+        self.lines.append(("retrain, asked for by the sensor", f"Dagster run {run_id}"))
+        return f"the sensor asked for a retrain: Dagster run {run_id}"
 
     def render(self) -> Group:
         """Give everything, ready to print."""
         summary = Table("what", "result", title="The main job, on real flights", title_justify="left")
-        for what, result in [*self.lines, ("endpoint", f"{self.server}/predict/flight_delays")]:
+        summary.add_row("endpoint", f"{self.server}/predict/flight_delays")
+        for what, result in self.lines:
             summary.add_row(what, result)
         return Group(summary, *self.tables)
 

@@ -5,7 +5,7 @@ Every step checks that it happened; one that did not ends the demo with an error
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -42,8 +42,8 @@ def run_demo(home: Home, project: Path) -> None:
     fresh_home(home)
     prepare_dagster_home(home, project)
     with ephemeral_server(server_argv(home)) as server:
-        os.environ.update({**dagster_env(home), "ML_PLATFORM_SERVER": server})
-        with _step(console, "Starting the platform", f"model server at {server}"):
+        os.environ.update({**dagster_env(home), "ML_PLATFORM_SERVER": server, "MLFLOW_LOGGING_LEVEL": "ERROR"})
+        with _step(console, "the model server is up", server):
             platform = Platform(PIPELINE)
         board = _tell(console, platform, home, project, server)
     console.print(board.render())
@@ -56,26 +56,29 @@ def run_demo(home: Home, project: Path) -> None:
 def _tell(console: Console, platform: Platform, home: Home, project: Path, server: str) -> Scoreboard:
     board = Scoreboard(server)
     days = (date.fromisoformat(DATA[1]) - date.fromisoformat(DATA[0])).days + 1
-    loading = _step(console, "Loading, validating and making features", f"{days} days of real flights")
-    with loading, watch_partitions(console, platform, days):
+    loading = _step(console, "raw, validated, weather, planes, features", f"{days} days of real flights, one run")
+    with loading as say, watch_partitions(console, platform, days):
         _require(platform.run("data", DATA), "the data job", "a successful run")
-    board.count_data(platform)
-    with _step(console, f"Training as of {FIRST_AS_OF}, gates, endpoint", "only what was known before that day"):
+        say(board.count_data(platform))
+    with _step(console, "training_set, candidate, evaluation, endpoint", f"as of {FIRST_AS_OF}") as say:
         _require(platform.run("retrain", (FIRST_AS_OF,)), "the first retrain", "a promoted model")
-    first = _champion(platform, FIRST_AS_OF)
-    board.add_evaluation(platform, first)
-    with _step(console, f"Scoring {FIRST_MONTH} over HTTP", "what really happened is known by now"):
-        board.add_month(FIRST_MONTH, [scores_of(platform, first, FIRST_MONTH)])
-    with daemon(home, project), _step(console, "Time goes on; drift is looked for", f"as of {SECOND_AS_OF}"):
-        platform.start_sensor(project)
-        _require(platform.run("monitor", (SECOND_AS_OF,)), "the monitor job", "a drift report")
-        run_id = platform.wait_for_sensor_run()
-    board.add_drift(platform, SECOND_AS_OF, run_id)
-    second = _champion(platform, SECOND_AS_OF)
-    board.add_evaluation(platform, second)
-    with _step(console, f"Scoring {SECOND_MONTH} over HTTP, both models", "the server was never restarted"):
+        first = _champion(platform, FIRST_AS_OF)
+        say(board.add_evaluation(platform, first))
+    with _step(console, f"flights of {FIRST_MONTH} over HTTP", "by now it is known which of them were late") as say:
+        say(board.add_month(FIRST_MONTH, [scores_of(platform, first, FIRST_MONTH)]))
+    with _step(console, "time goes on: drift", f"as of {SECOND_AS_OF}; Dagster's daemon is watching") as say:
+        with daemon(home, project):
+            platform.start_sensor(project)
+            say(f"sensor {platform.sensor} is on")
+            _require(platform.run("monitor", (SECOND_AS_OF,)), "the monitor job", "a drift report")
+            say(board.add_drift(platform, SECOND_AS_OF))
+            run_id = platform.wait_for_sensor_run()
+        say(board.add_retrain(run_id))
+        second = _champion(platform, SECOND_AS_OF)
+        say(board.add_evaluation(platform, second))
+    with _step(console, f"flights of {SECOND_MONTH} over HTTP", "both models; the server was never restarted") as say:
         months = [scores_of(platform, model, SECOND_MONTH) for model in (first, second)]
-    board.add_month(SECOND_MONTH, months)
+        say(board.add_month(SECOND_MONTH, months))
     better = months[1].metrics["log_loss"] < months[0].metrics["log_loss"]
     _require(better, f"the retrained model on {SECOND_MONTH}", "a lower log loss than the model it replaced")
     return board
@@ -83,20 +86,20 @@ def _tell(console: Console, platform: Platform, home: Home, project: Path, serve
 
 def _champion(platform: Platform, as_of: str) -> Champion:
     found = platform.champion()
-    _require(found is not None and found.as_of == as_of, f"the champion ({found})", f"a version as of {as_of}")
-    if found is None:
-        raise AssertionError("refused above")
+    if found is None or found.as_of != as_of:
+        raise DemoFailed.because("champion", got=found, expected=f"a version as of {as_of}", hint="see the ledger")
     return found
 
 
 def _require(happened: bool, what: str, expected: str) -> None:
     if not happened:
-        raise DemoFailed.because(what, got="something else", expected=expected, hint="see the log lines above")
+        raise DemoFailed.because(what, got="something else", expected=expected, hint="see the lines above")
 
 
 @contextmanager
-def _step(console: Console, title: str, note: str) -> Iterator[None]:
+def _step(console: Console, title: str, note: str) -> Iterator[Callable[[str], None]]:
+    """Frame a step: its title, what it says while it runs, and how long it took."""
     console.print(f"[bold]{title}[/bold]  [dim]{note}[/dim]")
     began = time.monotonic()
-    yield
-    console.print(f"  done in {time.monotonic() - began:.1f} s")
+    yield lambda line: console.print(f"  {line}")
+    console.print(f"  [dim]{time.monotonic() - began:.1f} s[/dim]")

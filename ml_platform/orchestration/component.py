@@ -18,8 +18,8 @@ class _Attributes(RootModel[dict[str, Any]]):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        del core_schema, handler
-        return PipelineSpec.model_json_schema()
+        del core_schema
+        return handler(PipelineSpec.__pydantic_core_schema__)
 
 
 class MLPipeline(dg.Component):

@@ -112,7 +112,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         plan = FeaturePlan.from_spec(spec, code)
         plan.output_types(*_input_types(spec, schema, plan))
     except PlatformError as error:
-        raise refusal(path, [_feature_fault(spec, error)]) from error
+        raise refusal(path, _feature_faults(spec, error)) from error
     lookups = {name: found["features", "lookups", name, "load"] for name in spec.features.lookups}
     return Pipeline(spec, found["source", "load"], lookups, schema, plan)
 
@@ -198,11 +198,12 @@ def _input_types(
     return {name: types[name] for name in plan.raw_columns}, lookups
 
 
-def _feature_fault(spec: PipelineSpec, error: PlatformError) -> Fault:
-    text = str(error)
-    columns = spec.features.columns
-    place = next((place for place, name in enumerate(columns) if f"no column {name}" in text), None)
-    location = ("features",) if place is None else ("features", "columns", place)
-    got, _, rest = text.partition(", expected ")
+def _feature_faults(spec: PipelineSpec, error: PlatformError) -> list[Fault]:
+    """Give a fault for each feature that nothing makes, or one for whatever else is wrong with the features."""
+    got, _, rest = str(error).removeprefix("features: got ").partition(", expected ")
     expected, _, hint = rest.partition(". Hint: ")
-    return Fault(location, got.removeprefix("features: got "), expected, hint)
+    columns = spec.features.columns
+    missing = [name for name in got.removeprefix("no column ").split(", ") if name in columns]
+    return [
+        Fault(("features", "columns", columns.index(name)), f"no column {name}", expected, hint) for name in missing
+    ] or [Fault(("features",), got, expected, hint)]

@@ -104,16 +104,11 @@ def _written(
     decided: Iterable[tuple[DriftReport, RetrainDecision]],
     found: Sequence[tuple[DriftReport, str]],
 ) -> list[dg.RunRequest]:
-    """Append each decision, and give a run request for each retrain, also for one that an earlier, dead tick wrote."""
+    """Append each decision, and give a run request for each retrain; what an earlier, dead tick wrote stands."""
     requests: list[dg.RunRequest] = []
     for (report, decision), (_, group) in zip(decided, found, strict=True):
         decisions = ledger.read(pipeline.name)
-        earlier = next((each for each in retrain_requests(decisions) if each.payload["group"] == group), None)
-        is_repeated = earlier is not None and earlier.payload["as_of"] == report.as_of
-        if is_repeated:
-            requests.append(_run_request(report, group, earlier.because if earlier else decision.because))
-            continue
-        ledger.append(
+        written = _earlier(decisions, report.as_of, group) or ledger.append(
             pipeline.name,
             "retrain_requested" if decision.is_requested else "retrain_declined",
             expected_seq=next_seq(decisions),
@@ -122,9 +117,22 @@ def _written(
             version=report.champion,
             payload={"as_of": report.as_of, "group": group, "evidence": _evidence(report)},
         )
-        if decision.is_requested:
-            requests.append(_run_request(report, group, decision.because))
+        if written.kind == "retrain_requested":
+            requests.append(_run_request(report, group, written.because))
     return requests
+
+
+def _earlier(decisions: Sequence[Decision], as_of: str, group: str) -> Decision | None:
+    """Give what was decided on this very report before."""
+    kinds = ("retrain_requested", "retrain_declined")
+    return next(
+        (
+            each
+            for each in reversed(decisions)
+            if each.kind in kinds and (each.payload["as_of"], each.payload["group"]) == (as_of, group)
+        ),
+        None,
+    )
 
 
 def _run_request(report: DriftReport, group: str, because: str) -> dg.RunRequest:

@@ -92,7 +92,8 @@ class MlflowStore:
             return open_bundle(place, version.digest).root
         self.cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=self.cache, prefix=".staged-") as staged:
-            source = f"models:/{version.pipeline}/{version.version}/artifacts/{BUNDLE}"
+            kept = self._client.get_model_version_download_uri(version.pipeline, str(version.version))
+            source = f"{kept}/artifacts/{BUNDLE}"  # a models:/ address would be looked up in MLflow's default registry
             found = mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=staged, tracking_uri=self.url)
             copy_bundle(open_bundle(Path(found), version.digest), place)
         return place
@@ -148,14 +149,16 @@ class MlflowStore:
                 expected=run_id,
                 hint="register inside the run that trained",
             )
-        return mlflow.pyfunc.log_model(
-            name="model",
-            python_model=os.fspath(self.loader),
-            artifacts={BUNDLE: os.fspath(bundle.root)},
-            signature=_signature(bundle),
-            input_example=_example(bundle),
-            pip_requirements=[f"{name}=={version}" for name, version in bundle.manifest.libraries.items()],
-        )
+        with TemporaryDirectory() as staged:
+            placed = copy_bundle(bundle, Path(staged) / BUNDLE)  # MLflow keeps an artifact under its folder's own name
+            return mlflow.pyfunc.log_model(
+                name="model",
+                python_model=os.fspath(self.loader),
+                artifacts={BUNDLE: os.fspath(placed.root)},
+                signature=_signature(bundle),
+                input_example=_example(bundle),
+                pip_requirements=[f"{name}=={version}" for name, version in bundle.manifest.libraries.items()],
+            )
 
 
 def _record(version: "MlflowVersion") -> ModelVersion:

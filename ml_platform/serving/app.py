@@ -7,6 +7,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import ASGIMiddleware
 from litestar.openapi import OpenAPIConfig
+from litestar.response import Redirect
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_platform.contracts.errors import RequestRejected
@@ -48,6 +49,12 @@ class CountRequests(ASGIMiddleware):
         self._table.metrics.count_request(pipeline, scope["path_template"], status, latency_s)
 
 
+@get("/", include_in_schema=False)
+async def home() -> Redirect:
+    """Lead a person to the page of the API."""
+    return Redirect("/schema")
+
+
 @get("/metrics", include_in_schema=False)
 async def metrics(table: Table) -> Response[bytes]:
     """Give the metrics as Prometheus text."""
@@ -65,7 +72,7 @@ def create_app(table: ModelTable, body_at_most: int = BODY_AT_MOST) -> Litestar:
         Bytes that a request's body may have.
     """
     return Litestar(
-        route_handlers=[inference_routes, predict, metrics],
+        route_handlers=[home, inference_routes, predict, metrics],
         dependencies={"table": Provide(lambda: table, sync_to_thread=False)},
         middleware=[CountRequests(table)],
         exception_handlers={RequestRejected: answer_fault, HTTPException: answer_fault, Exception: answer_fault},

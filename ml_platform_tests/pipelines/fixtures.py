@@ -1,7 +1,7 @@
 """Fixtures over the tiny pipeline. Loading and training once is dear, so each test works on a copy."""
 
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +10,7 @@ import pytest
 from ml_platform.contracts.home import Home
 from ml_platform_tests.pipelines.world import AS_OF, FIRST, LAST, InProcessTarget, World, copy_home, definitions
 
-__all__ = ["loaded_home", "trained_home", "world"]
+__all__ = ["loaded", "loaded_home", "trained_home", "world"]
 
 
 def make_world(home: Home, instance: dg.DagsterInstance) -> World:
@@ -18,32 +18,50 @@ def make_world(home: Home, instance: dg.DagsterInstance) -> World:
     return World(home, instance, definitions(target=InProcessTarget(home)))
 
 
+def enter(home: Home, patched: pytest.MonkeyPatch) -> None:
+    """Make this the platform's home, until the patch is undone."""
+    patched.setenv("ML_PLATFORM_HOME", str(home.root))
+    patched.setenv("MLFLOW_TRACKING_URI", home.mlflow_url)  # MLflow sets it itself, and would leave it to the next test
+    patched.setenv("DAGSTER_EVENT_BATCH_SIZE", "500")
+
+
 @pytest.fixture(scope="session")
-def loaded_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def loaded_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Give a home with features of every day from FIRST to LAST. Do not change it."""
     home = Home(tmp_path_factory.mktemp("loaded"))
     with pytest.MonkeyPatch.context() as patched, dg.DagsterInstance.ephemeral() as instance:
-        patched.setenv("ML_PLATFORM_HOME", str(home.root))
-        patched.setenv("DAGSTER_EVENT_BATCH_SIZE", "500")
+        enter(home, patched)
         assert make_world(home, instance).run("data", FIRST, LAST).success
-        yield home
+    return home
 
 
 @pytest.fixture(scope="session")
 def trained_home(loaded_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Give a loaded home whose champion is version 1, as of AS_OF. Do not change it."""
-    home = Home(tmp_path_factory.mktemp("trained") / "home")
-    shutil.copytree(loaded_home.root, home.root)
+    home = copy_home(loaded_home, tmp_path_factory.mktemp("trained") / "home")
     with pytest.MonkeyPatch.context() as patched, dg.DagsterInstance.ephemeral() as instance:
-        patched.setenv("ML_PLATFORM_HOME", str(home.root))
+        enter(home, patched)
         assert make_world(home, instance).run("retrain", AS_OF).success
     return home
 
 
 @pytest.fixture
+def loaded(loaded_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Give a world of its own: data loaded, nothing trained."""
+    with _moved_to(loaded_home, tmp_path, monkeypatch) as world:
+        yield world
+
+
+@pytest.fixture
 def world(trained_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Give a world of its own: data loaded, version 1 champion."""
-    home = copy_home(trained_home, tmp_path / "home")
-    monkeypatch.setenv("ML_PLATFORM_HOME", str(home.root))
+    with _moved_to(trained_home, tmp_path, monkeypatch) as world:
+        yield world
+
+
+@contextmanager
+def _moved_to(source: Home, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    home = copy_home(source, folder / "home")
+    enter(home, monkeypatch)
     with dg.DagsterInstance.ephemeral() as instance:
         yield make_world(home, instance)

@@ -9,6 +9,10 @@ QUIET = [
         "ignore:.* is currently in (beta|preview)",
         # Dagster calls its own deprecated properties when dagster-mlflow's resource is set up.
         r"ignore:InitResourceContext\.(run_id|dagster_run) is deprecated:DeprecationWarning",
+        # Dagster reads YAML through an old function of pydantic.
+        "ignore:`parse_obj_as` is deprecated",
+        # MLflow's own types, while it is imported.
+        "ignore:.*Any type hint is inferred as AnyType:UserWarning",
         # MLflow's own tables, under SQLAlchemy 2.1.
         "ignore:The ``noload`` loader strategy is deprecated",
     )

@@ -44,10 +44,10 @@ def tiny() -> Pipeline:
     return resolve(yaml.safe_load(path.read_text())["attributes"], path, f"{__package__}.{NAME}")
 
 
-def definitions(**replaced: Any) -> dg.Definitions:
-    """Give the definitions of the tiny pipeline, some resources replaced."""
+def definitions(pipeline: Pipeline | None = None, **replaced: Any) -> dg.Definitions:
+    """Give the definitions of the tiny pipeline, or of a changed one, some resources replaced."""
     platform = dg.Definitions(resources=platform_resources() | replaced, executor=dg.in_process_executor)
-    return dg.Definitions.merge(pipeline_definitions(tiny()), platform)
+    return dg.Definitions.merge(pipeline_definitions(pipeline or tiny()), platform)
 
 
 class InProcessTarget(LocalTarget):
@@ -137,6 +137,8 @@ class World:
 def copy_home(source: Home, root: Path) -> Home:
     """Copy a home; MLflow's database holds absolute paths, which are moved too."""
     shutil.copytree(source.root, root)
+    if not (root / "mlflow.db").exists():
+        return Home(root)
     with closing(sqlite3.connect(root / "mlflow.db")) as database, database:
         for table, column in _paths(database):
             database.execute(
@@ -152,15 +154,6 @@ def _paths(database: sqlite3.Connection) -> list[tuple[str, str]]:
     tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     columns = [(table, row[1]) for table in tables for row in database.execute(f'PRAGMA table_info("{table}")')]
     return [(table, column) for table, column in columns if column in wanted]
-
-
-def days(first: str, last: str) -> list[str]:
-    """Name the days of a range, both ends included."""
-    return [
-        key
-        for key in tiny().calendar.days_before("2020-02-15", tiny().spec.partitions.end - tiny().spec.partitions.start)
-        if first <= key <= last
-    ]
 
 
 def faults(**broken: list[str]) -> str:

@@ -1,7 +1,6 @@
 """Rides made up day by day: the same day gives the same rows, whatever was asked before.
 
-`$TINY_FAULTS` breaks days on purpose: JSON, fault -> days (`{"no_rows": ["2020-01-05"]}`). A fault of a column breaks the
-whole answer, as it would in a real file.
+`$TINY_FAULTS` breaks days on purpose: JSON, fault -> days (`{"no_rows": ["2020-01-05"]}`).
 """
 
 import json
@@ -90,6 +89,7 @@ _BREAK: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "no_rows": lambda rides: rides.iloc[:0],
     "few_rows": lambda rides: rides.iloc[:10],
     "bad_values": lambda rides: rides.assign(passengers=rides["passengers"].where(rides.index % 5 > 0, -1.0)),
+    "few_bad_values": lambda rides: rides.assign(passengers=rides["passengers"].where(rides.index % 20 > 0, -1.0)),
     "drifted": lambda rides: rides.assign(passengers=rides["passengers"] + 100),
     "shuffled_labels": _shuffled_labels,
 }

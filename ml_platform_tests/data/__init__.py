@@ -1,0 +1,1 @@
+"""Sources, the lake, quality and splits."""

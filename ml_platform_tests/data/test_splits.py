@@ -1,0 +1,215 @@
+"""Splits: parts that never overlap, in order of time, made only of labels known when the next part began."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_platform.contracts.errors import ContractError, NotEnoughRows
+from ml_platform.contracts.spec import Partitions, Split
+from ml_platform.data.calendar import Calendar
+from ml_platform.data.lake import PARTITION
+from ml_platform.data.splits import DAY, KNOWN_AT, LABEL, PART, PARTS, boundaries, split_rows
+
+CALENDAR = Calendar(Partitions(start=date(2013, 1, 1), end=date(2014, 1, 1), timezone="America/New_York"))
+AS_OF = "2013-03-15"  # the parts before it hold the day of 23 hours
+DAY_LONG, TICK = timedelta(days=1), timedelta(microseconds=1)
+FEATURES = {"id": pl.Int64, "at": pl.Datetime("us", "UTC"), "x": pl.Float64}
+LABELS = {"id": pl.Int64, LABEL: pl.Boolean, KNOWN_AT: pl.Datetime("us", "UTC")}
+
+
+def _split(embargo: int = 0, train: int = 4, at_least: int = 1) -> Split:
+    days: dict[str, Any] = {
+        "train": train,
+        "train_at_least": at_least,
+        "validation": 2,
+        "holdout": 2,
+        "embargo": embargo,
+    }
+    return Split(**{name: timedelta(days=count) for name, count in days.items()})
+
+
+def _features(times: list[datetime], first: int = 0) -> pl.DataFrame:
+    rows = [(first + place, at, float(place)) for place, at in enumerate(times)]
+    frame = pl.DataFrame(rows, schema=FEATURES, orient="row")
+    return frame.with_columns(CALENDAR.keys_of(pl.col("at")).alias(PARTITION))
+
+
+def _labels(known: Sequence[datetime | None], first: int = 0) -> pl.DataFrame:
+    rows = [(first + place, place % 2 == 0, at) for place, at in enumerate(known)]
+    return pl.DataFrame(rows, schema=LABELS, orient="row")
+
+
+def _cut(features: pl.DataFrame, labels: pl.DataFrame, split: Split, as_of: str = AS_OF) -> pl.DataFrame:
+    return split_rows(features, labels, key=["id"], event_time="at", split=split, calendar=CALENDAR, as_of=as_of)
+
+
+def _daily(days: int = 20, hours: int = 6) -> list[datetime]:
+    end = CALENDAR.as_of(AS_OF)
+    return [end - timedelta(hours=back) for back in range(days * 24, -48, -hours)]
+
+
+def _part_of(rows: pl.DataFrame) -> dict[int, str]:
+    return dict(rows.select("id", PART).iter_rows())
+
+
+@pytest.mark.parametrize("embargo", [0, 1])
+def test_parts_lie_back_to_back_before_the_as_of(embargo: int) -> None:
+    """In whole days, with the embargo between them, whatever the clocks did."""
+    days = {
+        name: [f"{at.astimezone(CALENDAR.partitions.zone):%d %H:%M}" for at in ends]
+        for name, ends in boundaries(_split(embargo), CALENDAR, AS_OF).items()
+    }
+    first, second = 2 * embargo, embargo
+    assert days == {
+        "train": [f"{7 - first:02d} 00:00", f"{11 - first:02d} 00:00"],
+        "validation": [f"{11 - second:02d} 00:00", f"{13 - second:02d} 00:00"],
+        "holdout": ["13 00:00", "15 00:00"],
+    }
+
+
+@pytest.mark.parametrize("embargo", [0, 1])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_begins_at_its_start_and_ends_before_its_end(part: str, embargo: int) -> None:
+    """To the microsecond; what lies in the embargo is in no part."""
+    start, end = boundaries(_split(embargo), CALENDAR, AS_OF)[part]
+    times = [start - TICK, start, end - TICK, end]
+    base = _daily()
+    features = pl.concat([_features(base), _features(times, first=1000)])
+    labels = pl.concat([_labels([at + TICK for at in base]), _labels(times, first=1000)])
+    found = _part_of(_cut(features, labels, _split(embargo)))
+    assert [found.get(1000 + place) == part for place in range(4)] == [False, True, True, False]
+    if embargo and part != "holdout":
+        assert 1003 not in found
+
+
+@pytest.mark.parametrize("embargo", [0, 1])
+@pytest.mark.parametrize(("part", "next_part"), [("train", "validation"), ("validation", "holdout"), ("holdout", None)])
+def test_a_label_is_known_before_the_next_part_begins(part: str, next_part: str | None, embargo: int) -> None:
+    """Or, in the holdout, before the as-of: one microsecond before is enough, that very instant is too late."""
+    parts = boundaries(_split(embargo), CALENDAR, AS_OF)
+    limit = parts[next_part][0] if next_part else CALENDAR.as_of(AS_OF)
+    base, asked = _daily(), [parts[part][1] - timedelta(hours=1)] * 4
+    features = pl.concat([_features(base), _features(asked, first=1000)])
+    late = _labels([limit - TICK, limit, limit + DAY_LONG, None], first=1000)
+    found = _part_of(_cut(features, pl.concat([_labels([at + TICK for at in base]), late]), _split(embargo)))
+    assert [found.get(1000 + place) for place in range(4)] == [part, None, None, None]
+
+
+def test_a_row_without_a_label_is_left_out() -> None:
+    """A cancelled flight has none, though somebody knows when it was cancelled."""
+    times = _daily()
+    labels = _labels([at + TICK for at in times])
+    kept = _cut(_features(times), labels, _split())
+    unknown = kept["id"][5]
+    nulled = labels.with_columns(pl.when(pl.col("id") != unknown).then(pl.col(LABEL)).alias(LABEL))
+    assert _cut(_features(times), nulled, _split()).equals(kept.filter(pl.col("id") != unknown))
+    assert _cut(_features(times), labels.filter(pl.col("id") != unknown), _split()).height == kept.height - 1
+
+
+def test_the_columns_and_their_order() -> None:
+    """Features as they came, with the day in the place of the partition, then label, known-at and part; by time."""
+    times = _daily()
+    rows = _cut(_features(times).reverse(), _labels([at + TICK for at in times]), _split())
+    assert rows.columns == ["id", "at", "x", DAY, LABEL, KNOWN_AT, PART]
+    assert rows["at"].is_sorted()
+    assert rows[DAY].n_unique() == 8
+
+
+HOURS = st.integers(-24 * 12, 48)
+DELAY = st.none() | st.integers(0, 24 * 6)
+
+
+@given(
+    extra=st.lists(st.tuples(HOURS, DELAY, st.sampled_from([True, False, None])), max_size=25),
+    future=st.lists(st.tuples(st.integers(0, 200), DELAY), max_size=5),
+    embargo=st.integers(0, 2),
+)
+def test_parts_keep_their_promises(
+    extra: list[tuple[int, int | None, bool | None]], future: list[tuple[int, int | None]], embargo: int
+) -> None:
+    """Order of time, no label from the future, and nothing that happens or becomes known later changes the result."""
+    split, end, base = _split(embargo), CALENDAR.as_of(AS_OF), _daily()
+    times = base + [end + timedelta(hours=hours) for hours, _, _ in extra]
+    known = [at + TICK for at in base]
+    known += [None if late is None else end + timedelta(hours=hours + late) for hours, late, _ in extra]
+    features, labels = _features(times), _labels(known)
+    values = pl.Series(LABEL, [True] * len(base) + [label for _, _, label in extra], dtype=pl.Boolean)
+    labels = labels.with_columns(values)
+    rows = _cut(features, labels, split)
+
+    assert rows["id"].is_unique().all()
+    assert rows[LABEL].null_count() == 0
+    parts = {part: rows.filter(pl.col(PART) == part) for part in PARTS}
+    starts = {part: start for part, (start, _) in boundaries(split, CALENDAR, AS_OF).items()}
+    for before, after in pairwise(PARTS):
+        gap = min(parts[after]["at"].to_list()) - max(parts[before]["at"].to_list())
+        assert gap > timedelta(days=embargo)
+        assert max(parts[before][KNOWN_AT].to_list()) < starts[after]
+    assert max(rows[KNOWN_AT].to_list()) < end
+
+    late = [end + timedelta(hours=hours) for hours, _ in future]
+    grown = pl.concat([features, _features(late, first=5000)])
+    unknown = labels.filter(pl.col(KNOWN_AT).is_null()).with_columns(
+        pl.lit(end).alias(KNOWN_AT), pl.lit(value=True).alias(LABEL)
+    )
+    later = [
+        None if hours is None else at + timedelta(hours=hours) for at, (_, hours) in zip(late, future, strict=True)
+    ]
+    learned = pl.concat([labels.filter(pl.col(KNOWN_AT).is_not_null()), unknown, _labels(later, first=5000)])
+    assert _cut(grown, learned, split).equals(rows)
+
+
+def _without(part: str, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take the rows of the first days of a part away."""
+    start = boundaries(_split(), CALENDAR, AS_OF)[part][0]
+    gap = {(start.date() + timedelta(days=step)).isoformat() for step in range(days)}
+    times = _daily()
+    features = _features(times)
+    return features.filter(~pl.col(PARTITION).is_in(gap)), _labels([at + TICK for at in times])
+
+
+@pytest.mark.parametrize("part", ["validation", "holdout"])
+def test_a_day_without_rows_in_a_judging_part_is_refused(part: str) -> None:
+    """By the part's name and its days."""
+    with pytest.raises(NotEnoughRows, match=f"training set as of {AS_OF}: got {part}: 1 of 2 days, expected labelled"):
+        _cut(*_without(part, 1), _split())
+
+
+@pytest.mark.parametrize(("days", "is_refused"), [(0, False), (2, False), (3, True), (4, True)])
+def test_train_may_be_shorter_down_to_its_limit(days: int, is_refused: bool) -> None:
+    """Two of four days are enough if the spec says so, one is not."""
+    split = _split(at_least=2)
+    if not is_refused:
+        rows = _cut(*_without("train", days), split)
+        assert rows.filter(pl.col(PART) == "train")[DAY].n_unique() == 4 - days
+        return
+    with pytest.raises(NotEnoughRows, match=f"got train: {4 - days} of 2 days, expected"):
+        _cut(*_without("train", days), split)
+
+
+def test_every_short_part_is_named() -> None:
+    """In one message, also when there is nothing at all."""
+    with pytest.raises(NotEnoughRows, match="got train: 0 of 1 days, validation: 0 of 2 days, holdout: 0 of 2 days"):
+        _cut(_features([]), _labels([]), _split())
+
+
+def test_days_whose_labels_came_too_late_are_missing() -> None:
+    """Rows are there, but nobody knew their outcome."""
+    times, start = _daily(), boundaries(_split(), CALENDAR, AS_OF)["holdout"][0]
+    known = [at + (timedelta(days=9) if at >= start else TICK) for at in times]
+    with pytest.raises(NotEnoughRows, match="holdout: 0 of 2 days"):
+        _cut(_features(times), _labels(known), _split())
+
+
+def test_a_key_on_two_days_is_refused_by_name() -> None:
+    """No label belongs to one of the two alone."""
+    times = _daily()
+    features = pl.concat([_features(times), _features([datetime(2013, 3, 14, 12, tzinfo=UTC)], first=3)])
+    with pytest.raises(ContractError, match=r"the same key on several rows: \(3, '2013-02-.*\(3, '2013-03-14'\), exp"):
+        _cut(features, _labels([at + TICK for at in times]), _split())

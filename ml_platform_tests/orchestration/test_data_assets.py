@@ -1,0 +1,151 @@
+"""The data stages run: what each partition says of itself, and what a bad one leaves behind."""
+
+import re
+from collections import Counter
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from ml_platform_tests.pipelines.marks import on_tiny
+from ml_platform_tests.pipelines.tiny.source import FAULTS, RIDES_A_DAY
+from ml_platform_tests.pipelines.world import FIRST, LAST, World, error_of, faults
+
+pytestmark = on_tiny("tiny")
+
+DAY, NEXT, AFTER = "2020-02-01", "2020-02-02", "2020-02-03"  # not loaded yet
+CHECK = "rows_at_least_50"
+TABLES = ["raw", "validated", "quarantine", "features"]
+
+Evaluations = dict[str | None, bool]
+
+
+def _evaluations(result: dg.ExecuteInProcessResult) -> Evaluations:
+    return {each.partition: each.passed for each in result.get_asset_check_evaluations()}
+
+
+def _stored(world: World) -> Evaluations:
+    """Give the newest stored evaluation of each partition, as the UI would find it."""
+    key = dg.AssetCheckKey(dg.AssetKey(["tiny", "validated"]), CHECK)
+    records = world.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+    return {record.partition: record.status.value == "SUCCEEDED" for record in reversed(records)}
+
+
+def _metadata(result: dg.ExecuteInProcessResult, stage: str) -> dict[str | None, dict[str, object]]:
+    events = result.asset_materializations_for_node(f"tiny__{stage}")
+    return {each.partition: {name: value.value for name, value in each.metadata.items()} for each in events}
+
+
+def _versions(world: World) -> dict[str, int]:
+    return {table: world.lake.version(f"tiny/{table}") for table in TABLES}
+
+
+def test_one_partition_is_loaded_and_described(loaded: World) -> None:
+    """Every stage holds the day's rows, and says how many and in which version of its table."""
+    result = loaded.run("data", DAY)
+    assert result.success
+    for stage in ("raw", "validated", "features"):
+        metadata = _metadata(result, stage)[DAY]
+        assert metadata["dagster/partition_row_count"] == RIDES_A_DAY
+        assert metadata["delta/version"] == loaded.lake.version(f"tiny/{stage}")
+        assert str(metadata["preview"]).count("\n") == 6
+        assert len(loaded.lake.read(f"tiny/{stage}", [DAY])) == RIDES_A_DAY
+    assert _evaluations(result) == {DAY: True}
+
+
+def test_a_range_says_of_each_partition_its_own(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The day with few rows stays red although good days come after it, in the same run and in later ones."""
+    monkeypatch.setenv(FAULTS, faults(few_rows=[NEXT]))
+    result = loaded.run("data", DAY, AFTER)
+    assert result.success
+    assert _evaluations(result) == {DAY: True, NEXT: False, AFTER: True, None: False}
+    counts = {key: each["dagster/partition_row_count"] for key, each in _metadata(result, "validated").items()}
+    assert counts == {DAY: RIDES_A_DAY, NEXT: 10, AFTER: RIDES_A_DAY}
+    assert loaded.run("data", AFTER).success
+    assert {key: passed for key, passed in _stored(loaded).items() if key} == {DAY: True, NEXT: False, AFTER: True}
+    monkeypatch.delenv(FAULTS)
+    assert loaded.run("data", NEXT).success
+    assert _stored(loaded)[NEXT]
+
+
+def test_a_range_gives_what_its_days_give_one_by_one(loaded: World) -> None:
+    """Features made in one run over a month are those of a run for one day, also at the edge of a lookup's window."""
+    together = loaded.lake.read("tiny/features", ["2020-01-10"]).sort("ride_id")
+    assert together["road_ice"].null_count() == 0
+    assert loaded.run("data", "2020-01-10").success
+    assert loaded.lake.read("tiny/features", ["2020-01-10"]).sort("ride_id").equals(together)
+
+
+def test_rows_lie_in_the_partition_of_their_own_day(loaded: World) -> None:
+    """Days begin at midnight in Berlin, an hour before UTC's."""
+    rows = loaded.lake.read("tiny/raw")
+    day = rows["departs_at"].dt.convert_time_zone("Europe/Berlin").dt.date().cast(pl.String)
+    assert day.equals(rows["partition"], check_names=False)
+    assert (rows["departs_at"].dt.date().cast(pl.String) != rows["partition"]).any()
+    assert (day.min(), day.max()) == (FIRST, LAST)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("missing_column", r"source: missing columns: got .*, expected passengers\. Hint"),
+        ("wrong_type", r"source: wrong types: got passengers \(object, not float64"),
+    ],
+)
+def test_a_broken_source_fails_by_column_and_changes_nothing(
+    loaded: World, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+) -> None:
+    """Also a day that was loaded before keeps its rows."""
+    before = _versions(loaded)
+    monkeypatch.setenv(FAULTS, faults(**{fault: [LAST]}))
+    result = loaded.run("data", LAST)
+    assert not result.success
+    assert re.search(said, error_of(result))
+    assert _versions(loaded) == before
+    assert len(loaded.lake.read("tiny/raw", [LAST])) == RIDES_A_DAY
+
+
+def test_a_partition_without_rows_is_said_so(
+    loaded: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By a warning and a red check; the others of the range are as ever."""
+    monkeypatch.setenv(FAULTS, faults(no_rows=[NEXT]))
+    result = loaded.run("data", DAY, NEXT)
+    assert result.success
+    assert f"tiny/raw: no rows in {NEXT}" in capfd.readouterr().err
+    assert _evaluations(result) == {DAY: True, NEXT: False, None: False}
+    assert _metadata(result, "raw")[NEXT]["dagster/partition_row_count"] == 0
+    assert loaded.lake.read("tiny/features", [NEXT]).is_empty()
+
+
+def test_a_partition_without_rows_is_not_trained_on(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training set names the part, how many days it lacks and what to do."""
+    monkeypatch.setenv(FAULTS, faults(no_rows=["2020-01-20"]))
+    assert loaded.run("data", "2020-01-20").success
+    before = loaded.lake.version("tiny/training_set")
+    result = loaded.materialize("training_set", key="2020-01-23")
+    assert not result.success
+    assert "training set as of 2020-01-23: got holdout: 4 of 5 days" in error_of(result)
+    assert loaded.lake.version("tiny/training_set") == before
+
+
+def test_too_many_bad_rows_fail_the_partition(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the rows is beyond the limit: the rule is named, neither rows nor quarantine are written."""
+    monkeypatch.setenv(FAULTS, faults(bad_values=[LAST]))
+    before = _versions(loaded)
+    result = loaded.run("data", LAST)
+    assert not result.success
+    assert f"partition {LAST}: got 20.0% of rows quarantined, most often: passengers" in error_of(result)
+    assert _versions(loaded) == before | {"raw": before["raw"] + 1}
+
+
+def test_a_few_bad_rows_go_to_quarantine(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the rule that each broke; the rest goes on."""
+    monkeypatch.setenv(FAULTS, faults(few_bad_values=[DAY]))
+    result = loaded.run("data", DAY)
+    assert result.success
+    quarantined = loaded.lake.read("tiny/quarantine", [DAY])
+    [(reason, count)] = Counter(quarantined["reason"]).items()
+    assert reason.startswith("passengers: ")
+    assert count == _metadata(result, "validated")[DAY]["rows_quarantined"] == 6
+    assert len(loaded.lake.read("tiny/features", [DAY])) == RIDES_A_DAY - 6

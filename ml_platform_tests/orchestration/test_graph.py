@@ -1,0 +1,93 @@
+"""The asset graph of the example as text, one line for each asset, so that a reviewer reads a change as a diff."""
+
+import dagster as dg
+import pytest
+
+from ml_platform.definitions import defs
+from ml_platform_tests.pipelines.marks import QUIET
+
+pytestmark = [pytest.mark.dagster, *QUIET]
+
+# asset | partitions | upstream, with the days before it reads | checks, ! where they block | kinds
+EXPECTED = """
+flight_delays/candidate | day | training_set | - | lightgbm mlflow
+flight_delays/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
+flight_delays/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
+flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65! log_loss_not_worse_than_champion! roc_auc_better_than_baseline! | mlflow scikitlearn
+flight_delays/features | day | planes validated weather[-1..0] | - | deltalake polars
+flight_delays/planes | - | - | - | deltalake python
+flight_delays/raw | day | - | - | deltalake pandas python
+flight_delays/training_set | day | features[-74..-1] validated[-74..-1] | - | deltalake polars
+flight_delays/validated | day | raw | rows_at_least_100 | deltalake pandas pandera
+flight_delays/weather | day | - | - | deltalake python
+"""  # noqa: E501 - one line for each asset
+DATA_STAGES = ["raw", "validated", "weather", "features", "drift"]
+
+
+@pytest.fixture(scope="module")
+def location() -> dg.Definitions:
+    """Give the definitions that Dagster loads."""
+    return defs()
+
+
+def _upstream(dep: dg.AssetDep) -> str:
+    mapping, stage = dep.partition_mapping, dep.asset_key.path[-1]
+    if not isinstance(mapping, dg.TimeWindowPartitionMapping):
+        return stage
+    return f"{stage}[{mapping.start_offset}..{mapping.end_offset}]"
+
+
+def _line(definition: dg.AssetsDefinition, location: dg.Definitions) -> str:
+    [spec] = definition.specs
+    upstream = " ".join(_upstream(dep) for dep in sorted(spec.deps, key=lambda dep: dep.asset_key)) or "-"
+    graph = location.resolve_asset_graph()
+    checks = [graph.get_check_spec(key) for key in sorted(graph.get_check_keys_for_assets({spec.key}))]
+    named = " ".join(check.name + ("!" if check.blocking else "") for check in checks) or "-"
+    partitions = "day" if definition.partitions_def else "-"
+    return " | ".join([spec.key.to_user_string(), partitions, upstream, named, " ".join(sorted(spec.kinds))])
+
+
+def test_the_graph_is_this(location: dg.Definitions) -> None:
+    """Key, partitions, upstream, checks and kinds of every asset."""
+    lines = [_line(each, location) for each in location.resolve_asset_graph().assets_defs if each.keys]
+    assert "\n".join(sorted(lines)) == EXPECTED.strip()
+
+
+def test_every_asset_says_whose_it_is(location: dg.Definitions) -> None:
+    """Group, owners and a description stand on each."""
+    for definition in location.resolve_asset_graph().assets_defs:
+        for spec in definition.specs:
+            assert (spec.group_name, list(spec.owners)) == ("flight_delays", ["team:flights"])
+            assert spec.description
+
+
+def test_data_stages_backfill_a_range_in_one_run(location: dg.Definitions) -> None:
+    """Model stages do not: each as-of partition is a run of its own."""
+    graph = location.resolve_asset_graph()
+    found = {key.path[-1]: graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+    single = [stage for stage, policy in found.items() if policy == dg.BackfillPolicy.single_run()]
+    assert sorted(single) == sorted(DATA_STAGES)
+
+
+def test_jobs_are_named_by_what_they_do(location: dg.Definitions) -> None:
+    """And schedule and sensors by what they watch; what acts by itself is off, what keeps books is on."""
+    repository = location.get_repository_def()
+    jobs = sorted(name for name in repository.job_names if not name.startswith("__"))
+    assert jobs == ["flight_delays_data", "flight_delays_monitor", "flight_delays_retrain"]
+    [schedule] = repository.schedule_defs
+    assert (schedule.name, schedule.job_name) == ("flight_delays_daily", "flight_delays_data")
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs} == {
+        "flight_delays_drift": "STOPPED",
+        "mlflow_runs_after_canceled": "RUNNING",
+        "mlflow_runs_after_failure": "RUNNING",
+    }
+
+
+def test_a_retrain_of_a_day_ends_in_the_endpoint(location: dg.Definitions) -> None:
+    """The job is partitioned though the endpoint is not."""
+    job = location.resolve_job_def("flight_delays_retrain")
+    stages = {key.path[-1] for key in job.asset_layer.executable_asset_keys}
+    assert stages == {"training_set", "candidate", "evaluation", "endpoint"}
+    assert job.partitions_def is not None
+    assert job.partitions_def.has_partition_key("2013-03-01")

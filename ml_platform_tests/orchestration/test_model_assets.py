@@ -1,0 +1,299 @@
+"""The model stages run: candidate, verdicts, endpoint; and the endpoint follows nothing that its gates did not pass."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import polars as pl
+import pytest
+from dagster import DagsterInvalidSubsetError
+
+from ml_platform.features.online import OnlineStore
+from ml_platform.ledger import champion
+from ml_platform.orchestration.housekeeping import housekeeping_sensors
+from ml_platform.orchestration.mlflow_run import EXPERIMENT, end_abandoned
+from ml_platform_tests.pipelines.marks import on_tiny
+from ml_platform_tests.pipelines.tiny.source import FAULTS
+from ml_platform_tests.pipelines.world import (
+    AS_OF,
+    FIRST,
+    LAST,
+    LATER,
+    LATEST,
+    InProcessTarget,
+    World,
+    definitions,
+    error_of,
+    faults,
+    tiny,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+pytestmark = on_tiny("tiny")
+
+GATES = ["log_loss_at_most_0_68", "log_loss_not_worse_than_champion", "roc_auc_better_than_baseline"]
+SERVED = "serves_offline_predictions"
+JANUARY = [f"2020-01-{day:02d}" for day in range(1, 32)]
+EARLIER = "2020-01-20"
+
+
+def _checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
+
+
+def _steps(result: dg.ExecuteInProcessResult) -> list[str]:
+    return sorted(event.step_key or "" for event in result.all_events if event.is_step_success)
+
+
+def _client(world: World) -> "MlflowClient":
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=world.home.mlflow_url)
+
+
+def _run_of(world: World, result: dg.ExecuteInProcessResult) -> "Run":
+    """Give the one MLflow run of a Dagster run."""
+    [run] = [each for each in world.mlflow_runs() if each.data.tags["dagster_run_id"] == result.run_id]
+    return run
+
+
+def _running(world: World) -> "list[Run]":
+    return [each for each in world.mlflow_runs() if each.info.status == "RUNNING"]
+
+
+def test_a_retrain_ends_in_a_new_champion(world: World) -> None:
+    """Candidate, a check for each gate, endpoint, and the check of what it serves."""
+    result = world.run("retrain", LATER)
+    assert result.success
+    assert _checks(result) == dict.fromkeys([*GATES, SERVED], True)
+    assert {each.partition for each in result.get_asset_check_evaluations() if each.check_name in GATES} == {LATER}
+    assert world.promoted() == [1, 2]
+    present = champion(world.decisions())
+    assert present is not None
+    assert (present.version, present.as_of) == (2, LATER)
+    assert world.models.aliases("tiny") == {"champion": 2, "challenger": 2}
+    assert (world.home.bundles / "tiny" / present.digest / "manifest.json").exists()
+    assert world.decisions("promoted")[-1].actor == f"dagster run {result.run_id}"
+    [endpoint] = result.asset_materializations_for_node("tiny__endpoint")
+    assert {name: endpoint.metadata[name].value for name in ("version", "as_of")} == {"version": 2, "as_of": LATER}
+
+
+def test_the_same_retrain_again_changes_nothing(world: World) -> None:
+    """Same version, verdicts it had, no second promotion; a third of its kind would be the same again."""
+    before = world.decisions("evaluated")[-1].payload
+    result = world.run("retrain", AS_OF)
+    assert result.success
+    assert _checks(result) == dict.fromkeys([*GATES, SERVED], True)
+    assert world.promoted() == [1]
+    assert world.decisions("evaluated")[-1].payload == before
+    newest = world.models.newest("tiny")
+    assert newest is not None
+    assert newest.version == 1
+
+
+def test_mlflow_has_one_finished_run_with_what_was_done(world: World) -> None:
+    """Params, metrics of every model, tags that lead to the data and the code, artifacts."""
+    result = world.run("retrain", LATER)
+    run = _run_of(world, result)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["as_of"] == LATER
+    assert run.data.params["split.holdout"] == "5d"
+    assert run.data.params["model.num_leaves"] == "7"
+    assert {"rounds", "train_rows", "validation_log_loss"} <= run.data.metrics.keys()
+    for model in ("candidate", "champion", "prior", "last_value"):
+        assert 0 < run.data.metrics[f"{model}.log_loss"] < 1
+    newest = world.models.newest("tiny")
+    assert newest is not None
+    assert newest.run_id == run.info.run_id
+    tags = run.data.tags
+    assert (tags["gates"], tags["bundle_digest"], tags["as_of"]) == ("pass", newest.digest, LATER)
+    assert int(tags["data.tiny/features"]) == world.lake.version("tiny/features")
+    assert {"code_version", "spec_digest", "data.tiny/validated"} <= tags.keys()
+    artifacts = {each.path for each in _client(world).list_artifacts(run.info.run_id)}
+    assert {"environment.json", "spec.json", "importance.json", "evaluation.json"} <= artifacts
+    assert not _running(world)
+
+
+def test_a_failed_run_is_failed_in_mlflow_too(world: World) -> None:
+    """There are too few days before this partition to train on."""
+    result = world.run("retrain", "2020-01-05")
+    assert not result.success
+    assert "training set as of 2020-01-05" in error_of(result)
+    assert _run_of(world, result).info.status == "FAILED"
+    assert not _running(world)
+
+
+def test_an_abandoned_mlflow_run_is_ended_by_whoever_comes_next(world: World) -> None:
+    """By the next run; one whose Dagster run still runs is left alone."""
+    client, experiment = _client(world), _client(world).get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    left = {}
+    for status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.STARTED):
+        dagster_run = world.instance.add_run(
+            dg.DagsterRun(job_name="tiny_retrain", run_id=f"run-{status}", status=status)
+        )
+        tags = {"dagster_run_id": dagster_run.run_id}
+        left[status.value] = client.create_run(experiment.experiment_id, tags=tags).info.run_id
+    foreign = client.create_run(experiment.experiment_id).info.run_id
+    unknown = client.create_run(experiment.experiment_id, tags={"dagster_run_id": "of a lost instance"}).info.run_id
+    assert world.materialize("candidate", key=AS_OF).success
+    found = {name: client.get_run(run_id).info.status for name, run_id in left.items()}
+    assert found == {"FAILURE": "FAILED", "CANCELED": "KILLED", "STARTED": "RUNNING"}
+    assert client.get_run(foreign).info.status == "RUNNING"
+    assert client.get_run(unknown).info.status == "FAILED"
+
+
+def test_the_sensor_ends_an_abandoned_mlflow_run(world: World) -> None:
+    """Without any further run, when Dagster learns that a run has failed."""
+    client, experiment = _client(world), _client(world).get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    dagster_run = world.instance.create_run_for_job(world.definitions.resolve_job_def("tiny_retrain"))
+    tags = {"dagster_run_id": dagster_run.run_id}
+    run_id = client.create_run(experiment.experiment_id, tags=tags).info.run_id
+    assert end_abandoned(client, world.instance) == []
+    world.instance.report_run_failed(dagster_run)
+    [sensor] = [each for each in housekeeping_sensors() if each.name == "mlflow_runs_after_failure"]
+    failed = world.instance.get_run_by_id(dagster_run.run_id)
+    assert failed is not None
+    [event] = [log.dagster_event for log in world.instance.all_logs(failed.run_id, dg.DagsterEventType.RUN_FAILURE)]
+    assert event is not None
+    context = dg.build_run_status_sensor_context(
+        sensor_name=sensor.name, dagster_instance=world.instance, dagster_run=failed, dagster_event=event
+    )
+    sensor(context)
+    assert client.get_run(run_id).info.status == "FAILED"
+    assert not _running(world)
+
+
+def test_a_candidate_of_shuffled_labels_is_stopped_by_its_gates(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It learned nothing: the run fails at the evaluation and the endpoint does not run."""
+    monkeypatch.setenv(FAULTS, faults(shuffled_labels=JANUARY))
+    assert world.run("data", "2020-01-06", LAST).success
+    result = world.run("retrain", LATER)
+    assert not result.success
+    assert _checks(result)["roc_auc_better_than_baseline"] is False
+    assert _steps(result) == ["tiny__candidate", "tiny__training_set"]
+    assert world.promoted() == [1]
+    assert world.models.aliases("tiny")["challenger"] == 1
+    assert _run_of(world, result).info.status == "FAILED"
+    alone = world.materialize("endpoint")
+    assert not alone.success
+    assert "Gate roc_auc_better_than_baseline says fail" in error_of(alone)
+    assert world.promoted() == [1]
+    assert "Gate roc_auc" in world.decisions("promotion_refused")[-1].because
+
+
+def test_the_endpoint_refuses_a_version_that_was_never_evaluated(world: World) -> None:
+    """Materialized alone in a later run, for its partition or for the newest, with or without its own check."""
+    assert world.materialize("training_set", "candidate", key=LATER).success
+    for key in (LATER, None):
+        result = world.materialize("endpoint", key=key)
+        assert not result.success
+        assert "Version 2 with digest" in error_of(result)
+        assert "was never evaluated" in error_of(result)
+    job = world.definitions.resolve_job_def("tiny_retrain")
+    unticked = job.get_subset(asset_selection={dg.AssetKey(["tiny", "endpoint"])}, asset_check_selection=set())
+    assert not world.execute(unticked, LATER).success
+    assert world.promoted() == [1]
+    assert len(world.decisions("promotion_refused")) == 3
+
+
+def test_a_later_evaluation_lets_the_endpoint_follow(world: World) -> None:
+    """Each stage in a run of its own comes to the same end as the job."""
+    for stages in (("training_set",), ("candidate",), ("evaluation",), ("endpoint",)):
+        assert world.materialize(*stages, key=None if stages == ("endpoint",) else LATER).success
+    assert world.promoted() == [1, 2]
+
+
+def test_gates_cannot_be_unticked(world: World) -> None:
+    """An evaluation without its checks is not offered by Dagster."""
+    job = world.definitions.resolve_job_def("tiny_retrain")
+    with pytest.raises(DagsterInvalidSubsetError, match="evaluation"):
+        job.get_subset(asset_selection={dg.AssetKey(["tiny", "evaluation"])}, asset_check_selection=set())
+
+
+def test_an_older_version_is_promoted_only_by_its_number(world: World) -> None:
+    """A person may name it; nobody else moves back in time. The gate against the champion is left out here."""
+    spec = tiny().spec.model_copy(update={"gates": tiny().spec.gates[:1]})
+    pipeline = replace(tiny(), spec=spec)
+    world = replace(world, definitions=definitions(pipeline, target=InProcessTarget(world.home)))
+    refused = world.run("retrain", EARLIER)
+    assert _checks(refused) == {GATES[0]: True}
+    assert f"is as of {EARLIER}, not newer than the champion's {AS_OF}: name the version" in error_of(refused)
+    assert world.promoted() == [1]
+    named = world.materialize("endpoint", run_config={"ops": {"tiny__endpoint": {"config": {"version": 2}}}})
+    assert named.success
+    assert world.promoted() == [1, 2]
+
+
+def test_a_named_version_still_needs_its_verdicts(world: World) -> None:
+    """They were given against the champion of then, not of now."""
+    assert world.run("retrain", LATER).success
+    named = world.materialize("endpoint", run_config={"ops": {"tiny__endpoint": {"config": {"version": 1}}}})
+    assert not named.success
+    assert "was compared with no champion, but the champion is now version 2" in error_of(named)
+    assert world.promoted() == [1, 2]
+
+
+def test_a_backfill_of_models_never_moves_the_endpoint(world: World) -> None:
+    """A walk-forward over as-of partitions: candidates and verdicts, the champion stays."""
+    before = champion(world.decisions())
+    stages = ("training_set", "candidate", "evaluation")
+    passed = [world.materialize(*stages, key=key).success for key in (EARLIER, LATER, LATEST)]
+    assert passed == [False, True, True]  # the champion was trained on the holdout of the first
+    assert champion(world.decisions()) == before
+    assert world.promoted() == [1]
+    newest = world.models.newest("tiny")
+    assert newest is not None
+    assert (newest.version, newest.as_of) == (4, LATEST)
+
+
+@pytest.fixture
+def served(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Give a world whose target is the real one, with no server running: it starts one for each call."""
+    monkeypatch.setenv("ML_PLATFORM_SERVER", "http://127.0.0.1:9")
+    return World(world.home, world.instance, definitions())
+
+
+def _served(world: World) -> dg.AssetCheckEvaluation:
+    """Run the check alone."""
+    job = world.definitions.resolve_job_def("tiny_retrain")
+    key = dg.AssetCheckKey(dg.AssetKey(["tiny", "endpoint"]), SERVED)
+    result = world.execute(job.get_subset(asset_selection=set(), asset_check_selection={key}), AS_OF)
+    assert result.success
+    [evaluation] = result.get_asset_check_evaluations()
+    return evaluation
+
+
+def test_what_is_served_is_what_was_predicted_offline(served: World) -> None:
+    """Over HTTP, by the real server; and the check is red when the server's lookups are not those of the lake."""
+    evaluation = _served(served)
+    assert evaluation.passed
+    assert evaluation.metadata["rows"].value == 200
+    store = OnlineStore(served.home.online)
+    road = store.read("tiny", "road")
+    assert road is not None
+    store.publish("tiny", "road", road.with_columns(ice=1 - pl.col("ice")))
+    evaluation = _served(served)
+    assert not evaluation.passed
+    assert float(str(evaluation.metadata["largest_difference"].value)) > 0.01
+
+
+def test_drift_is_measured_against_the_champion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The days before the shift are stable, those after it are not, in one run over a range; the check only warns."""
+    monkeypatch.setenv(FAULTS, faults(drifted=JANUARY[25:]))
+    assert world.run("data", "2020-01-26", LAST).success
+    result = world.run("monitor", "2020-01-24", "2020-02-01")
+    assert result.success
+    passed = {each.partition: each.passed for each in result.get_asset_check_evaluations() if each.partition}
+    assert passed["2020-01-24"]
+    assert not passed["2020-02-01"]
+    assert {each.severity for each in result.get_asset_check_evaluations()} == {dg.AssetCheckSeverity.WARN}
+    found = {each.partition: each.metadata for each in result.asset_materializations_for_node("tiny__drift")}
+    assert found["2020-02-01"]["outcome"].value == "drifted"
+    assert "passengers" in str(found["2020-02-01"]["finding"].value)
+    assert {"table", "plot"} <= found["2020-02-01"].keys()
+    assert FIRST < AS_OF == tiny().calendar.days_before("2020-01-24", tiny().spec.retrain.cool_down)[-1]

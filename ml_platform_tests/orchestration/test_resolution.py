@@ -1,0 +1,244 @@
+"""A wrong spec is refused when definitions load: every fault with file, line, what was got, expected, and a hint."""
+
+import re
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster.components.testing import create_defs_folder_sandbox
+
+from ml_platform.contracts.errors import SpecError
+from ml_platform.orchestration import MLPipeline
+from ml_platform.orchestration.resolution import Pipeline, resolve
+from ml_platform.orchestration.resources import platform_resources
+from ml_platform_tests.pipelines.marks import QUIET
+from ml_platform_tests.pipelines.world import FOLDER
+
+pytestmark = [pytest.mark.dagster, *QUIET]
+
+PACKAGE = "ml_platform_tests.pipelines.tiny"
+TEXT = (FOLDER / "defs.yaml").read_text()
+
+
+def _resolve(path: Path, text: str) -> Pipeline:
+    path.write_text(text)
+    return resolve(yaml.safe_load(text)["attributes"], path, PACKAGE)
+
+
+def _line(text: str, part: str) -> int:
+    return text[: text.index(part)].count("\n") + 1
+
+
+def _changed(old: str, new: str) -> str:
+    assert TEXT.count(old) == 1, old
+    return TEXT.replace(old, new)
+
+
+# id: what is replaced, by what (the fault is on its line), and what is said
+FAULTS = {
+    "misspelt key": (
+        "owners: [",
+        "ownerz: [",
+        "ownerz: got key ownerz, expected one of name, description, owners, partitions, .*"
+        "Hint: did you mean owners?",
+    ),
+    "misspelt nested key": (
+        "holdout: 5d}",
+        "holdout: 5d, embargoo: 1d}",
+        "split.embargoo: got key embargoo, expected one of .*holdout, embargo. Hint: did you mean embargo?",
+    ),
+    "misspelt key of a gate": (
+        "better_by: 0.05}",
+        "better_by: 0.05, at_mots: 1}",
+        "gates.2.at_mots: got key at_mots, expected one of metric, at_most.* Hint: did you mean at_most?",
+    ),
+    "misspelt key of a lookup": (
+        "tolerance: 3h",
+        "tolerance: 3h\n        colums: {}",
+        "features.lookups.road.colums: got key colums, .* Hint: did you mean columns?",
+    ),
+    "wrong type": (
+        "rows_at_least: 50",
+        "rows_at_least: many",
+        "quality.rows_at_least: got 'many', expected a valid integer.* Hint: mend rows_at_least",
+    ),
+    "out of range": (
+        "quarantine_at_most: 0.1",
+        "quarantine_at_most: 1.5",
+        "quality.quarantine_at_most: got 1.5, expected less than or equal to 1",
+    ),
+    "unknown metric": (
+        "metric: roc_auc",
+        "metric: auc",
+        "gates.2.metric: got 'auc', expected 'log_loss', 'brier', 'roc_auc', .*",
+    ),
+    "gate without a condition": (
+        "worse_by_at_most: 0.05}",
+        "at_most: 0.05}",
+        "gates.1: got .*, expected exactly one of worse_by_at_most or better_by with versus: champion",
+    ),
+    "unknown kind of model": ("kind: lightgbm", "kind: xgboost", "models.gbm.kind: got 'xgboost', expected 'lightgbm'"),
+    "unknown feature": (
+        "road_ice, lines_stops]",
+        "road_ice, lines_stop]",
+        "features.columns.5: got no column lines_stop, expected .* Hint: name only inputs, lookup columns .*",
+    ),
+    "unknown input": (
+        "inputs: [line, passengers]",
+        "inputs: [line, passenger]",
+        "features.inputs.1: got passenger, expected a column of the schema. Hint: did you mean passengers?",
+    ),
+    "label among the inputs": (
+        "inputs: [line, passengers]",
+        "inputs: [line, passengers, is_late]",
+        "features.inputs.2: got is_late, expected a column known at the event time. Hint: it is the label: take it out",
+    ),
+    "known only after the event": (
+        "inputs: [line, passengers]",
+        "inputs: [line, passengers, arrived_at]",
+        "features.inputs.2: got arrived_at, expected a column known at the event time.*",
+    ),
+    "event time that is no instant": (
+        "event_time: departs_at",
+        "event_time: line",
+        "event_time: got line \\(String\\), expected a timestamp with time zone. Hint: declare it so in the schema",
+    ),
+    "split longer than the data": (
+        "split: {train: 14d",
+        "split: {train: 60d",
+        "split: got 68 days from the first training row to the as-of, expected at most 45 days. Hint: .*",
+    ),
+    "unknown function": (
+        "load: .source.load_rides",
+        "load: .source.load_ride",
+        "source.load: got .source.load_ride, expected an importable module and a name in it .*load_ride.*",
+    ),
+    "unknown module": (
+        "schema: .schema.Rides",
+        "schema: .scheme.Rides",
+        f"schema: got .scheme.Rides, expected an importable module .* is looked up in {PACKAGE}",
+    ),
+    "no path": ("schema: .schema.Rides", "schema: Rides", "schema: got 'Rides', expected .*"),
+    "bad duration": (
+        "holdout: 5d}",
+        "holdout: 5 days}",
+        "split.holdout: got 5 days, expected a duration like 7d or 6h. Hint: mend holdout",
+    ),
+    "duration of part of a day": ("holdout: 5d}", "holdout: 36h}", "split.holdout: got .*, expected whole days"),
+    "bad zone": (
+        "timezone: Europe/Berlin",
+        "timezone: Europe/Bern",
+        "partitions.timezone: got Europe/Bern, expected an IANA time zone, like America/New_York. Hint: mend timezone",
+    ),
+    "end before start": (
+        "end: 2020-02-15",
+        "end: 2019-02-15",
+        "partitions: got .*, expected end after start, got start 2020-01-01 and end 2019-02-15.*",
+    ),
+    "known_at without tolerance": (
+        "        tolerance: 3h\n",
+        "",
+        "features.lookups.road: got .*, expected known_at and tolerance together.*",
+    ),
+}  # fmt: skip
+LINE_OF = {"known_at without tolerance": "      road:", "missing key": "attributes:"}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_fault_is_told_with_its_line(case: str, tmp_path: Path) -> None:
+    """Each in one line: `file:line: where: got, expected. Hint`."""
+    old, new, said = FAULTS[case]
+    text, path = _changed(old, new), tmp_path / "defs.yaml"
+    line = _line(text, LINE_OF.get(case) or new.rpartition("\n")[2])
+    with pytest.raises(SpecError) as caught:
+        _resolve(path, text)
+    pattern = f"{re.escape(str(path))}:{line}: {said.replace('?', '[?]')}"
+    assert re.match(pattern, str(caught.value)), f"{caught.value}\nis not\n{pattern}"
+    assert "Hint: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_told_where_it_belongs(tmp_path: Path) -> None:
+    """At the part that lacks it."""
+    path = tmp_path / "defs.yaml"
+    with pytest.raises(SpecError, match=r"defs\.yaml:3: key: got nothing, expected a value for key. Hint: add it"):
+        _resolve(path, _changed("  key: [ride_id]\n", ""))
+    with pytest.raises(SpecError, match=r"label\.known_at: got nothing, expected a value for known_at") as caught:
+        _resolve(path, _changed(", known_at: arrived_at}", "}"))
+    assert f"defs.yaml:{_line(TEXT, 'label:')}: " in str(caught.value)
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    """One line each, so that one run shows all there is to mend."""
+    text = (
+        TEXT.replace("owners:", "ownerz:")
+        .replace("holdout: 5d", "holdout: soon")
+        .replace("metric: roc_auc", "metric: f")
+    )
+    with pytest.raises(SpecError) as caught:
+        _resolve(tmp_path / "defs.yaml", text)
+    found = {line.split(": ")[1] for line in str(caught.value).splitlines()}
+    assert found == {"ownerz", "split.holdout", "gates.2.metric"}
+    text = TEXT.replace("[line, passengers]", "[lime, passengers]").replace("event_time: departs_at", "event_time: at")
+    with pytest.raises(SpecError) as caught:
+        _resolve(tmp_path / "defs.yaml", text)
+    assert {line.split(": ")[1] for line in str(caught.value).splitlines()} == {"event_time", "features.inputs.0"}
+
+
+def test_every_feature_that_nothing_makes_is_told(tmp_path: Path) -> None:
+    """Each at its own line, also where one's name begins like another's."""
+    text = _changed(
+        "[line, passengers, crowding, hour, road_ice, lines_stops]", "[line,\n      lines,\n      road_snow]"
+    )
+    with pytest.raises(SpecError) as caught:
+        _resolve(tmp_path / "defs.yaml", text)
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[1] for line in lines] == [str(_line(text, part)) for part in ("      lines,", "road_snow]")]
+    assert [line.split(": ")[2].partition(",")[0] for line in lines] == [
+        "got no column lines",
+        "got no column road_snow",
+    ]
+
+
+def test_the_sound_spec_resolves(tmp_path: Path) -> None:
+    """The text that the others break is itself without fault."""
+    pipeline = _resolve(tmp_path / "defs.yaml", TEXT)
+    assert [field.name for field in pipeline.signature] == ["ride_id", "departs_at", "line", "passengers"]
+    assert pipeline.table("raw") == "tiny/raw"
+
+
+def _in_a_defs_folder(text: str) -> str:
+    return text.replace(": .", f": {PACKAGE}.")
+
+
+def test_a_defs_folder_becomes_a_graph() -> None:
+    """The component, loaded as Dagster loads it."""
+    with create_defs_folder_sandbox() as sandbox:
+        folder = sandbox.defs_folder_path / "rides"
+        folder.mkdir()
+        (folder / "defs.yaml").write_text(_in_a_defs_folder(TEXT))
+        with sandbox.load_component_and_build_defs(folder) as (component, definitions):
+            assert isinstance(component, MLPipeline)
+            whole = dg.Definitions.merge(definitions, dg.Definitions(resources=platform_resources()))
+            keys = whole.resolve_asset_graph().get_all_asset_keys()
+            assert {key.path[-1] for key in keys} >= {"raw", "features", "candidate", "endpoint", "drift", "road"}
+
+
+def test_a_defs_folder_with_a_fault_does_not_load() -> None:
+    """Dagster's error carries ours, with the real file and line."""
+    text = _in_a_defs_folder(_changed("metric: roc_auc", "metric: auc"))
+    with create_defs_folder_sandbox() as sandbox:
+        folder = sandbox.defs_folder_path / "rides"
+        folder.mkdir()
+        (folder / "defs.yaml").write_text(text)
+        with pytest.raises(Exception, match="defs") as caught, sandbox.build_all_defs():
+            pass
+        told = str(caught.value) + str(caught.value.__cause__)
+        assert f"{folder / 'defs.yaml'}:{_line(text, 'metric: auc')}: gates.2.metric: got 'auc'" in told
+
+
+def test_the_editor_is_shown_the_schema_of_the_spec() -> None:
+    """Dagster hands it to YAML editors."""
+    schema = MLPipeline.get_model_cls().model_json_schema()
+    assert {"partitions", "source", "gates", "schema"} <= set(schema["properties"])

@@ -1,0 +1,268 @@
+"""From drift reports to retrain requests, tick by tick, on real events of a Dagster instance."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+
+from ml_platform.contracts.records import ColumnDrift, Decision, DecisionKind, DriftReport
+from ml_platform.orchestration import retrain_sensor
+from ml_platform.orchestration.partitions import days
+from ml_platform_tests.fakes.ledger import InMemoryLedger
+from ml_platform_tests.pipelines.marks import QUIET
+from ml_platform_tests.pipelines.world import RANGE_END, RANGE_START, definitions, tiny
+
+pytestmark = [pytest.mark.dagster, *QUIET]
+
+CHAMPION = "2020-01-16"
+FIRST, SECOND, THIRD, FOURTH = "2020-01-23", "2020-01-25", "2020-01-27", "2020-01-29"  # cool-down: 5 days
+
+
+def _report(as_of: str, *, is_drifted: bool, champion: int = 1) -> DriftReport:
+    columns = [
+        ColumnDrift(
+            name=name,
+            kind="numeric",
+            psi=psi,
+            ks=None,
+            reference_null_share=0,
+            current_null_share=0,
+            is_drifted=is_drifted,
+        )
+        for name, psi in (("hour", 0.5), ("passengers", 1.25))
+    ]
+    return DriftReport(
+        pipeline="tiny",
+        as_of=as_of,
+        champion=champion,
+        champion_as_of=CHAMPION,
+        window=tiny().calendar.window([as_of]),
+        rows=600,
+        outcome="drifted" if is_drifted else "stable",
+        sentence="2 of 6 columns drifted" if is_drifted else "0 of 6 columns drifted",
+        columns=tuple(columns),
+    )
+
+
+class Watch:
+    """The sensor, its instance and ledger, and the cursor that Dagster would keep."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self.ledger = InMemoryLedger()
+        self.cursor: str | None = None
+        self.repository = definitions(ledger=dg.ResourceDefinition.hardcoded_resource(None)).get_repository_def()
+        self.write("promoted", {"digest": "d", "as_of": CHAMPION})
+
+    def write(self, kind: DecisionKind, payload: Mapping[str, Any]) -> None:
+        """Append to the ledger."""
+        seq = len(self.ledger.read("tiny")) + 1
+        self.ledger.append("tiny", kind, expected_seq=seq, actor="test", because="a test", version=1, payload=payload)
+
+    def drift(self, *reports: DriftReport, backfill: str | None = None) -> str:
+        """Materialize drift reports in one run; gives its id."""
+
+        @dg.asset(key=["tiny", "drift"], partitions_def=days(tiny()), backfill_policy=dg.BackfillPolicy.single_run())
+        def drift(context: dg.AssetExecutionContext) -> None:
+            for report in reports:
+                metadata = {"report": dg.MetadataValue.json(report.model_dump(mode="json"))}
+                context.add_asset_metadata(metadata, partition_key=report.as_of)
+
+        tags = {RANGE_START: reports[0].as_of, RANGE_END: reports[-1].as_of}
+        tags |= {"dagster/backfill": backfill} if backfill else {}
+        return dg.materialize([drift], instance=self.instance, tags=tags).run_id
+
+    def tick(self, *, is_kept: bool = True) -> list[dg.RunRequest]:
+        """Evaluate the sensor; the cursor moves unless the tick is to be repeated."""
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.repository,
+            resources={"ledger": self.ledger},
+            sensor_name="tiny_drift",
+        )
+        evaluated = self.repository.get_sensor_def("tiny_drift").evaluate_tick(context)
+        if is_kept:
+            self.cursor = evaluated.cursor
+        return list(evaluated.run_requests or [])
+
+    def decisions(self) -> list[tuple[str, str]]:
+        """Give kind and as-of of what the sensor wrote."""
+        return [(each.kind, each.payload["as_of"]) for each in self.ledger.read("tiny") if each.kind != "promoted"]
+
+    def newest(self) -> Decision:
+        """Give the newest decision."""
+        return self.ledger.read("tiny")[-1]
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Give a sensor that never ticked, with version 1 champion."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Watch(instance)
+
+
+@pytest.fixture
+def watching(watch: Watch) -> Watch:
+    """Give one that has ticked once."""
+    assert watch.tick() == []
+    return watch
+
+
+def test_the_first_tick_starts_from_now(watch: Watch) -> None:
+    """Drift of before launches nothing, neither then nor later; drift of after does."""
+    watch.drift(_report(FIRST, is_drifted=True))
+    assert watch.tick() == []
+    assert watch.tick() == []
+    assert watch.decisions() == []
+    watch.drift(_report(SECOND, is_drifted=True))
+    [request] = watch.tick()
+    assert request.partition_key == SECOND
+
+
+def test_a_request_names_partition_reason_and_evidence(watching: Watch) -> None:
+    """And its run key is the drift run's, so that Dagster launches it once."""
+    run_id = watching.drift(_report(FIRST, is_drifted=True))
+    [request] = watching.tick()
+    assert (request.run_key, request.partition_key) == (f"drift-{run_id}", FIRST)
+    assert request.tags["ml_platform/reason"] == f"{FIRST}: 2 of 6 columns drifted"
+    assert request.tags["ml_platform/evidence"] == "passengers 1.25, hour 0.50"
+    assert request.tags["ml_platform/champion"] == "1"
+    assert request.tags["dagster/partition"] == FIRST
+    assert watching.decisions() == [("retrain_requested", FIRST)]
+    assert watching.newest().payload["evidence"] == {"passengers": 1.25, "hour": 0.5}
+    assert watching.newest().actor == "sensor tiny_drift"
+    assert watching.tick() == []
+
+
+@pytest.mark.parametrize(
+    ("report", "because"),
+    [
+        (_report(FIRST, is_drifted=False), "the report is stable"),
+        (_report(FIRST, is_drifted=True, champion=2), "the report is about champion v2"),
+        (_report(CHAMPION, is_drifted=True), "not newer than the champion's"),
+    ],
+)
+def test_a_declined_report_stands_in_the_ledger_too(watching: Watch, report: DriftReport, because: str) -> None:
+    """With the reason."""
+    watching.drift(report)
+    assert watching.tick() == []
+    assert watching.decisions() == [("retrain_declined", report.as_of)]
+    assert because in watching.newest().because
+
+
+def test_no_second_request_before_the_cool_down_is_over(watching: Watch) -> None:
+    """Two and four days after the first it is declined, six days after it is not."""
+    asked = []
+    for as_of in (FIRST, SECOND, THIRD, FOURTH):
+        watching.drift(_report(as_of, is_drifted=True))
+        asked.append([request.partition_key for request in watching.tick()])
+    assert asked == [[FIRST], [], [], [FOURTH]]
+    assert [kind for kind, _ in watching.decisions()] == [
+        "retrain_requested",
+        "retrain_declined",
+        "retrain_declined",
+        "retrain_requested",
+    ]
+
+
+@pytest.mark.parametrize("status", retrain_sensor.UNFINISHED)
+def test_no_request_while_a_retrain_is_on_its_way(watching: Watch, status: dg.DagsterRunStatus) -> None:
+    """Queued counts as well as running."""
+    run = watching.instance.add_run(dg.DagsterRun(job_name="tiny_retrain"))
+    event = next((name for name, then in EVENT_TYPE_TO_PIPELINE_RUN_STATUS.items() if then == status), None)
+    if event is not None:
+        watching.instance.report_dagster_event(dg.DagsterEvent(event.value, run.job_name), run.run_id)
+    found = watching.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == status
+    watching.drift(_report(FIRST, is_drifted=True))
+    assert watching.tick() == []
+    assert watching.newest().because == "a retrain is running"
+
+
+def test_an_ended_retrain_holds_nothing_up(watching: Watch) -> None:
+    """Nor does a run of another job."""
+    watching.instance.add_run(dg.DagsterRun(job_name="tiny_data", status=dg.DagsterRunStatus.STARTED))
+    watching.instance.add_run(dg.DagsterRun(job_name="tiny_retrain", status=dg.DagsterRunStatus.FAILURE))
+    watching.drift(_report(FIRST, is_drifted=True))
+    assert len(watching.tick()) == 1
+
+
+def test_a_backfill_asks_at_most_once(watching: Watch) -> None:
+    """Many partitions in one run: the newest asks, the others are superseded, all are written down."""
+    keys = [f"2020-01-{day}" for day in range(20, 31)]
+    watching.drift(*[_report(key, is_drifted=True) for key in keys], backfill="b")
+    [request] = watching.tick()
+    assert (request.partition_key, request.run_key) == ("2020-01-30", "drift-b")
+    assert sorted(watching.decisions()) == sorted(
+        [("retrain_declined", key) for key in keys[:-1]] + [("retrain_requested", keys[-1])]
+    )
+    assert watching.tick() == []
+
+
+def test_a_backfill_over_many_ticks_asks_at_most_once(watching: Watch) -> None:
+    """Also far beyond the cool-down: whoever backfills a year of drift wants no model of each week."""
+    asked = []
+    for as_of in ("2020-01-20", "2020-01-27", "2020-02-03", "2020-02-10"):
+        watching.drift(_report(as_of, is_drifted=True), backfill="b")
+        asked += watching.tick()
+    assert [request.partition_key for request in asked] == ["2020-01-20"]
+    assert "b has already asked" in watching.newest().because
+
+
+def test_a_backfill_cut_by_the_limit_of_a_tick_asks_at_most_once(
+    watching: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More reports than a tick reads are read by the next ones, each once."""
+    monkeypatch.setattr(retrain_sensor, "RECORDS_PER_TICK", 2)
+    keys = [f"2020-01-{day}" for day in range(20, 25)]
+    watching.drift(*[_report(key, is_drifted=True) for key in keys], backfill="b")
+    asked = [request.run_key for _ in range(4) for request in watching.tick()]
+    assert asked == ["drift-b"]
+    assert sorted(as_of for _, as_of in watching.decisions()) == keys
+
+
+def test_a_repeated_tick_asks_the_same_and_writes_nothing(watching: Watch) -> None:
+    """The tick died before Dagster kept its cursor: run key and ledger are as they were."""
+    watching.drift(*[_report(key, is_drifted=True) for key in (FIRST, "2020-01-24")])
+    watching.drift(_report(THIRD, is_drifted=False))
+    watching.drift(_report(FOURTH, is_drifted=True))
+    first = watching.tick(is_kept=False)
+    written = watching.ledger.read("tiny")
+    again = watching.tick()
+    assert [(each.run_key, each.partition_key, each.tags) for each in again] == [
+        (each.run_key, each.partition_key, each.tags) for each in first
+    ]
+    assert watching.ledger.read("tiny") == written
+    assert watching.tick() == []
+
+
+class Dying(InMemoryLedger):
+    """A ledger whose process dies right after the first request is written."""
+
+    is_armed = True
+
+    def append(self, pipeline: str, kind: DecisionKind, **fields: Any) -> Decision:
+        """Write, and die."""
+        decision = super().append(pipeline, kind, **fields)
+        if kind == "retrain_requested" and self.is_armed:
+            self.is_armed = False
+            raise KeyboardInterrupt
+        return decision
+
+
+def test_a_tick_that_died_after_writing_still_launches(watch: Watch) -> None:
+    """What the ledger says was asked for is asked for, also when another report came in between."""
+    watch.ledger = Dying()
+    watch.write("promoted", {"digest": "d", "as_of": CHAMPION})
+    watch.tick()
+    run_id = watch.drift(_report(FIRST, is_drifted=True))
+    with pytest.raises(KeyboardInterrupt):
+        watch.tick()
+    watch.drift(_report(SECOND, is_drifted=True))
+    [request] = watch.tick()
+    assert (request.run_key, request.partition_key) == (f"drift-{run_id}", FIRST)
+    assert watch.decisions() == [("retrain_requested", FIRST), ("retrain_declined", SECOND)]

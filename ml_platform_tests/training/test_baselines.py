@@ -1,0 +1,39 @@
+"""Baselines, by hand: they know the labels of train and validation, and nothing of the holdout."""
+
+import polars as pl
+import pytest
+
+from ml_platform.training.baselines import predict_baselines
+
+ROWS = pl.DataFrame(
+    [
+        ("train", "d1", True),
+        ("train", "d1", False),
+        ("train", "d2", False),
+        ("validation", "d3", True),
+        ("validation", "d4", True),
+        ("validation", "d4", False),
+        ("validation", "d4", False),
+        ("validation", "d4", False),
+        ("holdout", "d5", True),
+        ("holdout", "d5", True),
+    ],
+    schema={"part": pl.String, "day": pl.String, "label": pl.Boolean},
+    orient="row",
+)
+
+
+@pytest.mark.parametrize("dtype", [pl.Boolean, pl.Int64, pl.Float64])
+@pytest.mark.parametrize("order", [1, -1])
+def test_values_by_hand(dtype: pl.DataType, order: int) -> None:
+    """Three of eight rows are positive, and one of four on the newest day; the order of rows does not matter."""
+    found = predict_baselines(ROWS.with_columns(pl.col("label").cast(dtype))[::order])
+    assert {name: values.tolist() for name, values in found.items()} == {"prior": [0.375] * 2, "last_value": [0.25] * 2}
+
+
+def test_the_labels_of_the_holdout_are_not_known() -> None:
+    """Turned round, they change nothing."""
+    turned = ROWS.with_columns(pl.col("label") ^ (pl.col("part") == "holdout"))
+    assert turned["label"].sum() == 3
+    found, expected = predict_baselines(turned), predict_baselines(ROWS)
+    assert all((found[name] == expected[name]).all() for name in expected)
