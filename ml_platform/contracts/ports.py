@@ -66,6 +66,10 @@ class ModelStore(Protocol):
         """Point an alias (`challenger`, `champion`) at a version."""
         ...
 
+    def drop_alias(self, version: ModelVersion, alias: str) -> None:
+        """Take an alias off a version; does nothing if it points elsewhere."""
+        ...
+
     def aliases(self, pipeline: str) -> Mapping[str, int]:
         """Give alias -> version."""
         ...

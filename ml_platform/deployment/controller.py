@@ -69,6 +69,7 @@ def promote(
         if isinstance(answer, Refuse):
             raise _refused(candidate, answer)
         store.set_alias(candidate, "champion")
+        store.drop_alias(candidate, "challenger")
         return promotions(decisions)[0]
 
 

@@ -108,6 +108,11 @@ class MlflowStore:
         """Point an alias at a version."""
         self._client.set_registered_model_alias(version.pipeline, alias, str(version.version))
 
+    def drop_alias(self, version: ModelVersion, alias: str) -> None:
+        """Take an alias off a version; does nothing if it points elsewhere."""
+        if self.aliases(version.pipeline).get(alias) == version.version:
+            self._client.delete_registered_model_alias(version.pipeline, alias)
+
     def aliases(self, pipeline: str) -> Mapping[str, int]:
         """Give alias -> version; empty when the pipeline has no versions."""
         models = self._client.search_registered_models(filter_string=f"name = '{pipeline}'")

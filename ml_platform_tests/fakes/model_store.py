@@ -59,6 +59,11 @@ class InMemoryModelStore:
         known = self.version(version.pipeline, version.version)
         self._aliases.setdefault(version.pipeline, {})[alias] = known.version
 
+    def drop_alias(self, version: ModelVersion, alias: str) -> None:
+        """Take an alias off a version; does nothing if it points elsewhere."""
+        if self.aliases(version.pipeline).get(alias) == version.version:
+            del self._aliases[version.pipeline][alias]
+
     def aliases(self, pipeline: str) -> Mapping[str, int]:
         """Give alias -> version."""
         return dict(self._aliases.get(pipeline, {}))

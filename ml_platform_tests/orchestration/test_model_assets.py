@@ -74,7 +74,7 @@ def test_a_retrain_ends_in_a_new_champion(world: World) -> None:
     present = champion(world.decisions())
     assert present is not None
     assert (present.version, present.as_of) == (2, LATER)
-    assert world.models.aliases("tiny") == {"champion": 2, "challenger": 2}
+    assert world.models.aliases("tiny") == {"champion": 2}
     assert (world.home.bundles / "tiny" / present.digest / "manifest.json").exists()
     assert world.decisions("promoted")[-1].actor == f"dagster run {result.run_id}"
     [endpoint] = result.asset_materializations_for_node("tiny__endpoint")
@@ -177,7 +177,7 @@ def test_a_candidate_of_shuffled_labels_is_stopped_by_its_gates(world: World, mo
     assert _checks(result)["roc_auc_better_than_baseline"] is False
     assert _steps(result) == ["tiny__candidate", "tiny__training_set"]
     assert world.promoted() == [1]
-    assert world.models.aliases("tiny")["challenger"] == 1
+    assert world.models.aliases("tiny") == {"champion": 1}
     assert _run_of(world, result).info.status == "FAILED"
     alone = world.materialize("endpoint")
     assert not alone.success

@@ -18,11 +18,19 @@ def make_world(home: Home, instance: dg.DagsterInstance) -> World:
     return World(home, instance, definitions(target=InProcessTarget(home)))
 
 
+def environment(home: Home) -> dict[str, str]:
+    """Give the variables that make this the platform's home."""
+    return {
+        "ML_PLATFORM_HOME": str(home.root),
+        "DAGSTER_HOME": str(home.dagster),
+        "MLFLOW_TRACKING_URI": home.mlflow_url,  # MLflow sets it itself, and would leave it to the next test
+    }
+
+
 def enter(home: Home, patched: pytest.MonkeyPatch) -> None:
     """Make this the platform's home, until the patch is undone."""
-    patched.setenv("ML_PLATFORM_HOME", str(home.root))
-    patched.setenv("MLFLOW_TRACKING_URI", home.mlflow_url)  # MLflow sets it itself, and would leave it to the next test
-    patched.setenv("DAGSTER_EVENT_BATCH_SIZE", "500")
+    for name, value in environment(home).items():
+        patched.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The registry on a real MLflow with SQLite, and the promises that its fake shares; a version is a plain MLflow model."""
+"""The registry on a real MLflow with SQLite, and what its fake promises too; a version is a plain MLflow model."""
 
 import json
 import os
@@ -174,6 +174,10 @@ def test_an_alias_points_at_one_version_and_moves(each: Shelf) -> None:
     store.set_alias(versions["second"], "champion")
     assert dict(store.aliases(PIPELINE)) == {"champion": 2, "challenger": 2}
     assert dict(store.aliases("nobody")) == {}
+    store.drop_alias(versions["first"], "challenger")
+    assert dict(store.aliases(PIPELINE)) == {"champion": 2, "challenger": 2}
+    store.drop_alias(versions["second"], "challenger")
+    assert dict(store.aliases(PIPELINE)) == {"champion": 2}
 
 
 def test_a_bundle_comes_back_whole(each: Shelf) -> None:
@@ -201,7 +205,7 @@ def test_a_note_is_for_people(shelf: Shelf, tracking: Tracking) -> None:
 def test_a_version_is_registered_inside_its_run(shelf: Shelf, tmp_path: Path) -> None:
     """Otherwise nobody could say which fit it came from."""
     fresh = make_bundle(tmp_path / "fresh", 1)
-    with pytest.raises(VersionNotFound, match="MLflow run: got None, expected r. Hint: register inside"):
+    with pytest.raises(VersionNotFound, match=r"MLflow run: got None, expected r\. Hint: register inside"):
         _register(shelf.store, fresh, "first", "r")
     assert shelf.store.newest(PIPELINE) == shelf.versions["second"]
 

@@ -79,8 +79,8 @@ def _road(day: date) -> pd.DataFrame:
 
 
 def _shuffled_labels(rides: pd.DataFrame) -> pd.DataFrame:
-    labels = np.random.default_rng(0).permutation(rides["is_late"].to_numpy())
-    return rides.assign(is_late=pd.array(labels, dtype="boolean"))
+    order = np.random.default_rng(0).permutation(len(rides))
+    return rides.assign(is_late=rides["is_late"].array[order])
 
 
 _BREAK: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {

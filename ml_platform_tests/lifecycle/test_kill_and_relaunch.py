@@ -1,0 +1,100 @@
+"""A retrain is killed between or inside its stages and launched again: the end is that of an undisturbed one."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ml_platform.contracts.home import Home
+from ml_platform.ledger import champion, evaluation_of
+from ml_platform.orchestration.mlflow_run import end_abandoned, open_experiment
+from ml_platform_tests.pipelines.fixtures import enter, make_world
+from ml_platform_tests.pipelines.marks import on_tiny
+from ml_platform_tests.pipelines.world import LATER, World, copy_home
+
+pytestmark = [pytest.mark.slow, *on_tiny("kill")]
+
+ROOT = Path(__file__).parents[2]
+PLACES = [
+    "return:ml_platform.data.lake:Lake.write",  # the training set is written, Dagster does not know
+    "after:tiny__training_set",
+    "call:ml_platform.registry.store:MlflowStore.register",  # the model is fitted and logged, not registered
+    "return:ml_platform.registry.store:MlflowStore.register",
+    "after:tiny__candidate",
+    "call:ml_platform.registry.store:MlflowStore.note",  # the verdicts are in the ledger, not shown in the registry
+    "after:tiny__evaluation",
+    "call:ml_platform.deployment.controller:_written",  # the bundle is deployed, nothing is decided
+    "return:ml_platform.deployment.controller:_written",  # promoted in the ledger, the alias still the old one
+    "after:tiny__endpoint",
+]
+
+
+@pytest.fixture(scope="module")
+def killed(trained_home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Home]:
+    """Give, for each place, the home of a retrain that was killed there."""
+    folder = tmp_path_factory.mktemp("killed")
+    homes = {place: copy_home(trained_home, folder / str(number)) for number, place in enumerate(PLACES)}
+    for home in homes.values():
+        home.dagster.mkdir()
+        shutil.copy(ROOT / "dagster.yaml", home.dagster)
+    asked = [f"{home.root}={place}" for place, home in homes.items()]
+    command = [sys.executable, "-W", "ignore", "-m", "ml_platform_tests.pipelines.killed", "retrain", LATER, *asked]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return homes
+
+
+@pytest.fixture(scope="module")
+def undisturbed(trained_home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Give the end of a retrain that nobody killed."""
+    home = copy_home(trained_home, tmp_path_factory.mktemp("undisturbed") / "home")
+    with pytest.MonkeyPatch.context() as patched, dg.DagsterInstance.ephemeral() as instance:
+        enter(home, patched)
+        world = make_world(home, instance)
+        assert world.run("retrain", LATER).success
+        return _end(world)
+
+
+def _end(world: World) -> dict[str, Any]:
+    """Give all that matters of a home: champion, verdicts, promotions, aliases, what is deployed and trained on."""
+    decisions = world.decisions()
+    present = champion(decisions)
+    assert present is not None
+    evaluation = evaluation_of(decisions, present.version, present.digest)
+    assert evaluation is not None
+    return {
+        "champion": (present.version, present.digest, present.as_of),
+        "verdicts": [(verdict.gate, verdict.outcome, verdict.value) for verdict in evaluation.verdicts],
+        "promotions": [(each.version, each.payload["digest"]) for each in world.decisions("promoted")],
+        "aliases": dict(world.models.aliases("tiny")),
+        "deployed": sorted(path.name for path in (world.home.bundles / "tiny").iterdir()),
+        "rows": world.lake.read("tiny/training_set", [LATER]).sort("ride_id").to_dicts(),
+    }
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_killed_retrain_launched_again_ends_as_if_nothing_had_been(
+    place: str, killed: dict[str, Home], undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the MLflow run of the killed one is ended as soon as Dagster knows that it is dead."""
+    home = killed[place]
+    enter(home, monkeypatch)
+    with dg.DagsterInstance.get() as instance:
+        world = make_world(home, instance)
+        [dead] = instance.get_runs()
+        assert dead.status == dg.DagsterRunStatus.STARTED
+        client = open_experiment(home.mlflow_url, home.mlflow_artifacts)
+        [left] = [run for run in world.mlflow_runs() if run.info.status == "RUNNING"]
+        assert end_abandoned(client, instance) == []
+        instance.report_run_failed(dead)  # as Dagster's daemon does
+        assert end_abandoned(client, instance) == [left.info.run_id]
+        assert world.run("retrain", LATER).success
+        assert {run.info.status for run in world.mlflow_runs()} == {"FINISHED", "FAILED"}
+        assert client.get_run(left.info.run_id).info.status == "FAILED"
+    assert _end(world) == undisturbed
