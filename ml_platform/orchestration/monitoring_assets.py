@@ -43,20 +43,19 @@ def drift_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         found = reports(pipeline, lake, ledger.read(pipeline.name), home().bundles, list(context.partition_keys))
         for report in found:
             context.add_asset_metadata(_numbers(report), partition_key=report.as_of)
-        newest = found[-1]
-        context.add_asset_metadata(
-            {
-                "table": dg.MetadataValue.md(drift_table(newest)),
-                "plot": picture(drift_plot(newest, monitoring.psi_at_most), "drift"),
-            },
-            partition_key=newest.as_of,
-        )
+        context.add_asset_metadata(_shown(found[-1], monitoring.psi_at_most), partition_key=found[-1].as_of)
         passed = {report.as_of: (report.outcome != "drifted", {"finding": report.sentence}) for report in found}
         return dg.MaterializeResult(
             check_results=[report_per_partition(context, CHECK, passed, dg.AssetCheckSeverity.WARN)]
         )
 
     return drift
+
+
+def _shown(report: DriftReport, psi_at_most: float) -> dict[str, object]:
+    """Give what is large, for the newest report alone."""
+    plot = picture(drift_plot(report, psi_at_most), "drift")
+    return {"table": dg.MetadataValue.md(drift_table(report)), "plot": plot}
 
 
 def _numbers(report: DriftReport) -> dict[str, object]:

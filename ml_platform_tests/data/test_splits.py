@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.contracts.errors import ContractError, NotEnoughRows
@@ -114,17 +114,21 @@ def test_a_row_without_a_label_is_left_out() -> None:
 
 def test_the_columns_and_their_order() -> None:
     """Features as they came, with the day in the place of the partition, then label, known-at and part; by time."""
-    times = _daily()
-    rows = _cut(_features(times).reverse(), _labels([at + TICK for at in times]), _split())
+    times = [at for at in _daily() for _ in range(2)]
+    features, labels = _features(times), _labels([at + TICK for at in times])
+    rows = _cut(features, labels, _split())
     assert rows.columns == ["id", "at", "x", DAY, LABEL, KNOWN_AT, PART]
-    assert rows["at"].is_sorted()
     assert rows[DAY].n_unique() == 8
+    assert rows.equals(rows.sort("at", "id"))
+    mixed = [frame.sample(fraction=1, shuffle=True, seed=seed) for seed, frame in enumerate((features, labels))]
+    assert _cut(mixed[0], mixed[1], _split()).equals(rows)
 
 
 HOURS = st.integers(-24 * 12, 48)
 DELAY = st.none() | st.integers(0, 24 * 6)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     extra=st.lists(st.tuples(HOURS, DELAY, st.sampled_from([True, False, None])), max_size=25),
     future=st.lists(st.tuples(st.integers(0, 200), DELAY), max_size=5),

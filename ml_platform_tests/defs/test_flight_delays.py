@@ -1,5 +1,6 @@
 """The example on its real data: what the source gives is sane, and no feature knows anything of the future."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
+from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.records import Window
 from ml_platform.data.lake import PARTITION
 from ml_platform.data.quality import Validated, enforce, validate
@@ -148,11 +150,14 @@ def test_no_column_of_the_future_is_named(pipeline: Pipeline) -> None:
 def test_the_plan_drops_the_columns_of_the_future(
     pipeline: Pipeline, flights: pl.DataFrame, lookups: dict[str, pl.DataFrame]
 ) -> None:
-    """Without them it gives the same; not even the author's function could read one."""
+    """Without them it gives the same; an author's function that reads one does not find it."""
     made = pipeline.plan.transform(flights, lookups)
     assert made.columns == [*pipeline.spec.key, pipeline.spec.event_time, *pipeline.spec.features.columns]
     assert pipeline.plan.transform(flights.drop(KNOWN_LATER), lookups).equals(made)
-    assert made.null_count().row(0, named=True)["weather_wind_mph"] < 0.02 * len(made)
+    assert made["weather_wind_mph"].null_count() < 0.02 * len(made)
+    code = f"{pipeline.plan.code}\n\ndef peek(flights):\n    return build(flights.with_columns(carrier='is_late'))\n"
+    with pytest.raises(SpecError, match=r"feature function peek: .*is_late"):
+        replace(pipeline.plan, code=code, function="peek").transform(flights, lookups)
 
 
 def test_shuffled_outcomes_change_no_feature(

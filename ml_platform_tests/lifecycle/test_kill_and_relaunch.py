@@ -24,13 +24,10 @@ PLACES = [
     "return:ml_platform.data.lake:Lake.write",  # the training set is written, Dagster does not know
     "after:tiny__training_set",
     "call:ml_platform.registry.store:MlflowStore.register",  # the model is fitted and logged, not registered
-    "return:ml_platform.registry.store:MlflowStore.register",
     "after:tiny__candidate",
     "call:ml_platform.registry.store:MlflowStore.note",  # the verdicts are in the ledger, not shown in the registry
     "after:tiny__evaluation",
-    "call:ml_platform.deployment.controller:_written",  # the bundle is deployed, nothing is decided
-    "return:ml_platform.deployment.controller:_written",  # promoted in the ledger, the alias still the old one
-    "after:tiny__endpoint",
+    "return:ml_platform.deployment.controller:_written",  # deployed and promoted, the alias still the old one
 ]
 
 
@@ -38,14 +35,16 @@ PLACES = [
 def killed(trained_home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Home]:
     """Give, for each place, the home of a retrain that was killed there."""
     folder = tmp_path_factory.mktemp("killed")
-    homes = {place: copy_home(trained_home, folder / str(number)) for number, place in enumerate(PLACES)}
-    for home in homes.values():
-        home.dagster.mkdir()
-        shutil.copy(ROOT / "dagster.yaml", home.dagster)
+    begun = copy_home(trained_home, folder / "begun")
+    begun.dagster.mkdir()
+    shutil.copy(ROOT / "dagster.yaml", begun.dagster)
+    with dg.DagsterInstance.from_config(str(begun.dagster)) as instance:
+        assert instance.get_runs() == []
+    homes = {place: copy_home(begun, folder / str(number)) for number, place in enumerate(PLACES)}
     asked = [f"{home.root}={place}" for place, home in homes.items()]
     command = [sys.executable, "-W", "ignore", "-m", "ml_platform_tests.pipelines.killed", "retrain", LATER, *asked]
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    variables = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # a library with threads cannot be forked
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return homes
 

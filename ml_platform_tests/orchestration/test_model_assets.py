@@ -16,7 +16,6 @@ from ml_platform_tests.pipelines.marks import on_tiny
 from ml_platform_tests.pipelines.tiny.source import FAULTS
 from ml_platform_tests.pipelines.world import (
     AS_OF,
-    FIRST,
     LAST,
     LATER,
     LATEST,
@@ -242,13 +241,13 @@ def test_a_backfill_of_models_never_moves_the_endpoint(world: World) -> None:
     """A walk-forward over as-of partitions: candidates and verdicts, the champion stays."""
     before = champion(world.decisions())
     stages = ("training_set", "candidate", "evaluation")
-    passed = [world.materialize(*stages, key=key).success for key in (EARLIER, LATER, LATEST)]
-    assert passed == [False, True, True]  # the champion was trained on the holdout of the first
+    passed = [world.materialize(*stages, key=key).success for key in (EARLIER, LATEST)]
+    assert passed == [False, True]  # the champion was trained on the holdout of the first
     assert champion(world.decisions()) == before
     assert world.promoted() == [1]
     newest = world.models.newest("tiny")
     assert newest is not None
-    assert (newest.version, newest.as_of) == (4, LATEST)
+    assert (newest.version, newest.as_of) == (3, LATEST)
 
 
 @pytest.fixture
@@ -268,6 +267,7 @@ def _served(world: World) -> dg.AssetCheckEvaluation:
     return evaluation
 
 
+@pytest.mark.slow
 def test_what_is_served_is_what_was_predicted_offline(served: World) -> None:
     """Over HTTP, by the real server; and the check is red when the server's lookups are not those of the lake."""
     evaluation = _served(served)
@@ -296,4 +296,3 @@ def test_drift_is_measured_against_the_champion(world: World, monkeypatch: pytes
     assert found["2020-02-01"]["outcome"].value == "drifted"
     assert "passengers" in str(found["2020-02-01"]["finding"].value)
     assert {"table", "plot"} <= found["2020-02-01"].keys()
-    assert FIRST < AS_OF == tiny().calendar.days_before("2020-01-24", tiny().spec.retrain.cool_down)[-1]

@@ -82,8 +82,7 @@ def shelves(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory
     }
     client = mlflow.MlflowClient(url)
     experiment = client.create_experiment("e", artifact_location=artifacts.as_uri())
-    mlflow.set_tracking_uri(url)
-    with mlflow.start_run(experiment_id=experiment) as run:
+    with _mlflow_at(url), mlflow.start_run(experiment_id=experiment) as run:
         found = {name: _shelf(store, bundles, run.info.run_id) for name, store in stores.items()}
     return Tracking(url, artifacts, client, run.info.run_id), found
 
@@ -91,12 +90,8 @@ def shelves(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def tracking(shelves: tuple[Tracking, dict[str, Shelf]]) -> Iterator[Tracking]:
     """Give the MLflow, with MLflow's own default pointed elsewhere: the store must not lean on it."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(shelves[0].url.replace("mlflow.db", "other.db"))
-    yield shelves[0]
-    mlflow.set_tracking_uri(before)
+    with _mlflow_at(shelves[0].url.replace("mlflow.db", "other.db")):
+        yield shelves[0]
 
 
 @pytest.fixture
@@ -111,6 +106,19 @@ def each(shelves: tuple[Tracking, dict[str, Shelf]], tracking: Tracking, request
     """Give each of the two stores."""
     del tracking
     return shelves[1][request.param]
+
+
+@contextmanager
+def _mlflow_at(url: str) -> Iterator[None]:
+    """Point MLflow's default somewhere for a while: it is kept in the process and in its environment."""
+    import mlflow
+
+    before: Any = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(url)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def _shelf(store: ModelStore, bundles: dict[str, Bundle], run_id: str) -> Shelf:
@@ -262,9 +270,9 @@ def test_mlflow_itself_gives_the_same_predictions(shelf: Shelf, tracking: Tracki
     """`mlflow.pyfunc.load_model` on the example rows, to the last bit."""
     import mlflow
 
-    mlflow.set_tracking_uri(tracking.url)
     rows, expected = _example(shelf.bundles["first"])
-    model = mlflow.pyfunc.load_model(f"models:/{PIPELINE}/1")
+    with _mlflow_at(tracking.url):
+        model = mlflow.pyfunc.load_model(f"models:/{PIPELINE}/1")
     frame = pd.DataFrame(rows).astype({"asked_at": "datetime64[ns]"})
     assert model.predict(frame)["prediction"].tolist() == expected
     assert len({round(value, 3) for value in expected}) > 1
