@@ -8,13 +8,15 @@ import polars as pl
 from ml_platform.data.lake import PARTITION, STATIC, Lake
 from ml_platform.data.sources import read_lookup
 from ml_platform.features.types import POLARS_TYPES
-from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.resolution import Pipeline, raw_types
 
 
 def load_lookup(pipeline: Pipeline, name: str, keys: Sequence[str]) -> pl.DataFrame:
     """Load a lookup: the rows that became known within the partitions, or all of it where it knows no time."""
     lookup, load = pipeline.spec.features.lookups[name], pipeline.lookups[name]
-    types = {column: POLARS_TYPES[kind] for column, kind in lookup.columns.items()}
+    raw = raw_types(pipeline.schema)
+    types = {column: raw.get(column, pl.String()) for column in lookup.by}
+    types |= {column: POLARS_TYPES[kind] for column, kind in lookup.columns.items()}
     if lookup.known_at is None:
         return read_lookup(load(), name, types, lookup.by).with_columns(pl.lit(STATIC).alias(PARTITION))
     types[lookup.known_at] = POLARS_TYPES["timestamp"]

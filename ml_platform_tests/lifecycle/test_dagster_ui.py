@@ -18,7 +18,7 @@ import pytest
 from ml_platform.contracts.home import Home
 from ml_platform.data.lake import local_lake
 
-pytestmark = [pytest.mark.slow, pytest.mark.dagster, pytest.mark.xdist_group("ui")]
+pytestmark = [pytest.mark.slow, pytest.mark.dagster]
 
 ROOT = Path(__file__).parents[2]
 DAILY = ["raw", "validated", "weather", "features"]

@@ -14,10 +14,10 @@ from ml_platform.contracts.home import Home
 from ml_platform.ledger import champion, evaluation_of
 from ml_platform.orchestration.mlflow_run import end_abandoned, open_experiment
 from ml_platform_tests.pipelines.fixtures import enter, make_world
-from ml_platform_tests.pipelines.marks import on_tiny
+from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.world import LATER, World, copy_home
 
-pytestmark = [pytest.mark.slow, *on_tiny("kill")]
+pytestmark = [pytest.mark.slow, *DAGSTER]
 
 ROOT = Path(__file__).parents[2]
 PLACES = [

@@ -7,11 +7,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from ml_platform_tests.pipelines.marks import on_tiny
+from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS, RIDES_A_DAY
 from ml_platform_tests.pipelines.world import FIRST, LAST, World, error_of, faults
 
-pytestmark = on_tiny("tiny")
+pytestmark = DAGSTER
 
 DAY, NEXT, AFTER = "2020-02-01", "2020-02-02", "2020-02-03"  # not loaded yet
 CHECK = "rows_at_least_50"

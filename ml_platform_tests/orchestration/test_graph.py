@@ -4,9 +4,9 @@ import dagster as dg
 import pytest
 
 from ml_platform.definitions import defs
-from ml_platform_tests.pipelines.marks import QUIET
+from ml_platform_tests.pipelines.marks import DAGSTER
 
-pytestmark = [pytest.mark.dagster, *QUIET]
+pytestmark = DAGSTER
 
 # asset | partitions | upstream, with the days before it reads | checks, ! where they block | kinds
 EXPECTED = """

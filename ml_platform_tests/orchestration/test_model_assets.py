@@ -12,7 +12,7 @@ from ml_platform.features.online import OnlineStore
 from ml_platform.ledger import champion
 from ml_platform.orchestration.housekeeping import housekeeping_sensors
 from ml_platform.orchestration.mlflow_run import EXPERIMENT, end_abandoned
-from ml_platform_tests.pipelines.marks import on_tiny
+from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS
 from ml_platform_tests.pipelines.world import (
     AS_OF,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-pytestmark = on_tiny("tiny")
+pytestmark = DAGSTER
 
 GATES = ["log_loss_at_most_0_68", "log_loss_not_worse_than_champion", "roc_auc_better_than_baseline"]
 SERVED = "serves_offline_predictions"

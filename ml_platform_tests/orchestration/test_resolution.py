@@ -12,10 +12,10 @@ from ml_platform.contracts.errors import SpecError
 from ml_platform.orchestration import MLPipeline
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform.orchestration.resources import platform_resources
-from ml_platform_tests.pipelines.marks import QUIET
+from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.world import FOLDER
 
-pytestmark = [pytest.mark.dagster, *QUIET]
+pytestmark = DAGSTER
 
 PACKAGE = "ml_platform_tests.pipelines.tiny"
 TEXT = (FOLDER / "defs.yaml").read_text()

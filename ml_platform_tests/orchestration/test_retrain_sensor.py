@@ -10,10 +10,10 @@ from ml_platform.contracts.records import ColumnDrift, Decision, DecisionKind, D
 from ml_platform.orchestration import retrain_sensor
 from ml_platform.orchestration.partitions import days
 from ml_platform_tests.fakes.ledger import InMemoryLedger
-from ml_platform_tests.pipelines.marks import QUIET
+from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.world import RANGE_END, RANGE_START, definitions, tiny
 
-pytestmark = [pytest.mark.dagster, *QUIET]
+pytestmark = DAGSTER
 
 CHAMPION = "2020-01-16"
 FIRST, SECOND, THIRD, FOURTH = "2020-01-23", "2020-01-25", "2020-01-27", "2020-01-29"  # cool-down: 5 days

@@ -1,4 +1,4 @@
-"""Marks of tests that run Dagster: which warnings of the libraries are no fault of ours, and who shares a worker."""
+"""Marks of tests that load Dagster: which warnings of the libraries are no fault of ours."""
 
 import pytest
 
@@ -17,8 +17,4 @@ QUIET = [
         "ignore:The ``noload`` loader strategy is deprecated",
     )
 ]
-
-
-def on_tiny(group: str) -> list[pytest.MarkDecorator]:
-    """Give the marks of a module that runs the tiny pipeline; modules of a group share its homes in one worker."""
-    return [pytest.mark.dagster, *QUIET, pytest.mark.xdist_group(group)]
+DAGSTER = [pytest.mark.dagster, *QUIET]
