@@ -76,7 +76,7 @@ def split_rows(
     known = labels.filter(pl.col(LABEL).is_not_null() & pl.col(KNOWN_AT).is_not_null())
     rows = features.join(known, on=list(key), how="inner", validate="1:1").with_columns(part.alias(PART))
     rows = rows.filter(pl.col(PART).is_not_null()).sort(event_time, *key).rename({PARTITION: DAY})
-    _refuse_gaps(rows, split, as_of)
+    _refuse_gaps(rows, split, calendar, as_of)
     return rows
 
 
@@ -89,11 +89,25 @@ def _refuse_repeated_keys(features: pl.DataFrame, key: Sequence[str], as_of: str
         )  # fmt: skip
 
 
-def _refuse_gaps(rows: pl.DataFrame, split: Split, as_of: str) -> None:
+def empty_days(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str) -> dict[str, list[str]]:
+    """Name, for each part of a training set, the days of the pipeline on which it has no rows."""
+    parts = boundaries(split, calendar, as_of)
+    days = {day: calendar.as_of(day) for day in calendar.days_before(as_of, split.span)}
+    present = set(rows[DAY])
+    return {
+        name: [day for day, at in days.items() if start <= at < end and day not in present]
+        for name, (start, end) in parts.items()
+    }
+
+
+def _refuse_gaps(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str) -> None:
+    empty = empty_days(rows, split, calendar, as_of)
     days = dict(rows.group_by(PART).agg(pl.col(DAY).n_unique()).iter_rows())
     wanted = {"train": split.train_at_least.days, "validation": split.validation.days, "holdout": split.holdout.days}
     short = [
-        f"{part}: {days.get(part, 0)} of {wanted[part]} days" for part in PARTS if days.get(part, 0) < wanted[part]
+        f"{part}: {days.get(part, 0)} of {wanted[part]} days, none on {examples(empty[part]) or 'earlier days'}"
+        for part in PARTS
+        if days.get(part, 0) < wanted[part]
     ]
     if short:
         raise NotEnoughRows.because(

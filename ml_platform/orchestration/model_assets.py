@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.data.lake import Lake
-from ml_platform.data.splits import split_rows
+from ml_platform.data.splits import empty_days, split_rows
 from ml_platform.deployment.controller import promote
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import picture, table_metadata, version_links
@@ -51,14 +51,20 @@ def _training_set(pipeline: Pipeline) -> dg.AssetsDefinition:
             *_known_rows(pipeline, lake, as_of),
             key=spec.key, event_time=spec.event_time, split=spec.split, calendar=pipeline.calendar, as_of=as_of,
         )  # fmt: skip
-        parts = rows.group_by("part").agg(rows=pl.len(), positive_share=pl.col("label").mean()).sort("part")
         version = lake.write(pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of)), [as_of])
-        found = {f"{part}/rows": count for part, count, _ in parts.iter_rows()}
-        return dg.MaterializeResult(
-            metadata=table_metadata(version, rows) | found | {"dagster/partition_row_count": len(rows)}
-        )
+        return dg.MaterializeResult(metadata=table_metadata(version, rows) | _numbers(pipeline, rows, as_of))
 
     return training_set
+
+
+def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, Any]:
+    """Count rows and positives of each part, and name the days that have none."""
+    parts = rows.group_by("part").agg(rows=pl.len(), positive_share=pl.col("label").mean())
+    found: dict[str, Any] = {"dagster/partition_row_count": len(rows)}
+    for part, count, positive_share in parts.iter_rows():
+        found |= {f"{part}/rows": count, f"{part}/positive_share": positive_share}
+    empty = empty_days(rows, pipeline.spec.split, pipeline.calendar, as_of)
+    return found | {"days_without_rows": ", ".join(day for days in empty.values() for day in days) or "none"}
 
 
 def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:
