@@ -22,10 +22,10 @@ up: setup
 	@exec $(BIN)/ml-platform up $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ from ml_platform.orchestration.lookups import load_lookup
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform_tests.pipelines.marks import QUIET
 
-pytestmark = [*QUIET, pytest.mark.xdist_group("flights")]
+pytestmark = [pytest.mark.slow, *QUIET]
 
 FOLDER = Path(flight_delays.__path__[0])
 KNOWN_LATER = (

@@ -43,7 +43,6 @@ def test_a_step_that_did_not_happen_ends_the_story() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("demo")
 @pytest.mark.timeout(900)
 def test_the_main_job_on_real_flights(tmp_path: Path) -> None:
     """The whole loop in real processes: data, model, endpoint, drift, the daemon's retrain, the endpoint after it."""

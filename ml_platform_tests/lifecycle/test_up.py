@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 READY_S = 150
 READY_PATHS = {"dagster": "/server_info", "mlflow": "/health", "serving": "/v2/health/ready"}

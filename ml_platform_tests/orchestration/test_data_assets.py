@@ -11,7 +11,7 @@ from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS, RIDES_A_DAY
 from ml_platform_tests.pipelines.world import FIRST, LAST, World, error_of, faults
 
-pytestmark = DAGSTER
+pytestmark = [pytest.mark.slow, *DAGSTER]
 
 DAY, NEXT, AFTER = "2020-02-01", "2020-02-02", "2020-02-03"  # not loaded yet
 CHECK = "rows_at_least_50"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.dagster
+pytestmark = [pytest.mark.slow, pytest.mark.dagster]
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ["mlflow", "lightgbm", "sklearn", "matplotlib", "litestar", "dagster_mlflow"]
@@ -29,7 +29,6 @@ def test_definitions_load_without_the_heavy_libraries() -> None:
     assert heavy == []
 
 
-@pytest.mark.slow
 def test_dagster_validates_the_workspace(tmp_path: Path) -> None:
     """With the file that `ml-platform up` and `dagster dev` read."""
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-pytestmark = DAGSTER
+pytestmark = [pytest.mark.slow, *DAGSTER]
 
 GATES = ["log_loss_at_most_0_68", "log_loss_not_worse_than_champion", "roc_auc_better_than_baseline"]
 SERVED = "serves_offline_predictions"
@@ -267,7 +267,6 @@ def _served(world: World) -> dg.AssetCheckEvaluation:
     return evaluation
 
 
-@pytest.mark.slow
 def test_what_is_served_is_what_was_predicted_offline(served: World) -> None:
     """Over HTTP, by the real server; and the check is red when the server's lookups are not those of the lake."""
     evaluation = _served(served)

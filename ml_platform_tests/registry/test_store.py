@@ -31,7 +31,7 @@ from ml_platform_tests.pipelines.marks import QUIET
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-pytestmark = [*QUIET, pytest.mark.xdist_group("mlflow")]
+pytestmark = [pytest.mark.slow, *QUIET]
 
 AS_OF = {"first": "2013-07-01", "second": "2013-07-01", "older": "2013-06-01"}
 LOADER = Path(deployment.__path__[0]) / "mlflow_model.py"
@@ -319,7 +319,6 @@ def _wait_for(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Pat
             time.sleep(0.2)
 
 
-@pytest.mark.slow
 def test_mlflow_serves_the_champion(shelf: Shelf, tracking: Tracking, tmp_path: Path) -> None:
     """The plain command of MLflow, on our version: the same predictions, and a bad row is refused by its field."""
     shelf.store.set_alias(shelf.versions["second"], "champion")
