@@ -36,8 +36,8 @@ def _memory(pid: int) -> int:
         root = psutil.Process(pid)
         for process in [root, *root.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                info = process.memory_full_info()
-                total += getattr(info, "pss", info.rss)
+                used = process.memory_full_info()
+                total += getattr(used, "pss", used.rss)
     return total
 
 

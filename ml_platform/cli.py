@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ml_platform.contracts.errors import PlatformError
+from ml_platform.contracts.errors import LedgerError, PlatformError, examples
 from ml_platform.contracts.home import Home
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -70,7 +70,15 @@ def ledger(
     from ml_platform.ledger.store import SqlLedger
 
     store = SqlLedger(os.environ.get("ML_PLATFORM_LEDGER") or Home(home.absolute()).ledger_url)
-    for name in [pipeline] if pipeline else store.pipelines():
+    known = store.pipelines()
+    if pipeline not in (None, *known):
+        raise LedgerError.because(
+            "pipeline",
+            got=pipeline,
+            expected=examples(known) or "none has decisions yet",
+            hint="check the name and --home",
+        )
+    for name in [pipeline] if pipeline else known:
         store.verify(name)
         for each in store.read(name):
             version = f"v{each.version}" if each.version else "-"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from ml_platform.cli import app
+from ml_platform.contracts.errors import LedgerError
 from ml_platform.contracts.home import Home
 from ml_platform.ledger.store import SqlLedger
 
@@ -41,6 +42,15 @@ def test_ledger_as_json_has_payload_and_hashes(tmp_path: Path) -> None:
 
     first, second = map(json.loads, lines)
     assert second["previous_hash"] == first["hash"]
+
+
+def test_an_unknown_pipeline_is_refused_by_name(tmp_path: Path) -> None:
+    _ledger_with_two(tmp_path)
+
+    result = RUNNER.invoke(app, ["ledger", "flihgts", "--home", str(tmp_path)])
+
+    assert isinstance(result.exception, LedgerError)
+    assert "got flihgts, expected flights" in str(result.exception)
 
 
 def test_an_empty_ledger_prints_nothing(tmp_path: Path) -> None:

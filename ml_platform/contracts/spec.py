@@ -11,11 +11,15 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from ml_platform.contracts.lightgbm_params import LightGBMParams
 from ml_platform.contracts.metrics import MetricName
 from ml_platform.contracts.records import FieldType
 
-_DURATION = re.compile(r"(\d+)([dh])")
+_DURATION = re.compile(r"(\d{1,5})([dh])")
+_OWNER = re.compile(r"team:.+|\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
 _NAME = r"^[a-z][a-z0-9_]{0,62}$"
+STAGES = frozenset(["raw", "validated", "features", "training_set", "candidate", "evaluation", "endpoint", "drift"])
+TABLES = frozenset({"quarantine", "profiles"})  # in the lake, beside those of stages and lookups
 
 
 def _read_duration(value: object) -> object:
@@ -39,15 +43,43 @@ def _whole_days(value: timedelta) -> timedelta:
     return value
 
 
+def _some_time(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("expected more than no time")
+    return value
+
+
 def _known_zone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError("expected an IANA time zone, like America/New_York")
     return value
 
 
+def _owner(value: str) -> str:
+    if not _OWNER.fullmatch(value):
+        raise ValueError("expected an e-mail address or team:<name>")
+    return value
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise ValueError(f"expected each name once, not {', '.join(dict.fromkeys(twice))} again")
+    return names
+
+
+def _free_name(value: str) -> str:
+    if value in STAGES | TABLES:
+        raise ValueError(f"expected a name other than {', '.join(sorted(STAGES | TABLES))}")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(_write_duration, return_type=str)]
 Days = Annotated[Duration, AfterValidator(_whole_days)]
+SomeDays = Annotated[Days, AfterValidator(_some_time)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Owner = Annotated[str, AfterValidator(_owner)]
+Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+LookupName = Annotated[str, Field(pattern=_NAME), AfterValidator(_free_name)]
 PythonPath = Annotated[str, Field(pattern=r"^\.?[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")]
 
 
@@ -98,7 +130,7 @@ class Label(SpecPart):
 
 
 class Quality(SpecPart):
-    """How much may be wrong with a partition before it fails."""
+    """Beyond `quarantine_at_most` a partition fails; below `rows_at_least` a check on it does."""
 
     quarantine_at_most: Share = 0.05
     rows_at_least: Annotated[int, Field(ge=1)] = 1
@@ -108,10 +140,10 @@ class Lookup(SpecPart):
     """A table that features join, by key and, if it has `known_at`, as it was known at the event time."""
 
     load: PythonPath
-    by: Annotated[list[str], Field(min_length=1)]
+    by: Names
     columns: Annotated[dict[str, FieldType], Field(min_length=1)]
     known_at: str | None = None
-    tolerance: Duration | None = None
+    tolerance: Annotated[Duration, AfterValidator(_some_time)] | None = None
 
     @model_validator(mode="after")
     def _tolerance_needs_time(self) -> Self:
@@ -123,26 +155,23 @@ class Lookup(SpecPart):
 class Features(SpecPart):
     """From the columns known when the prediction is asked for, to the columns a model sees."""
 
-    inputs: Annotated[list[str], Field(min_length=1)]
-    columns: Annotated[list[str], Field(min_length=1)]
+    inputs: Names
+    columns: Names
     python: PythonPath | None = None
-    lookups: dict[Annotated[str, Field(pattern=_NAME)], Lookup] = {}
+    lookups: dict[LookupName, Lookup] = {}
 
 
 class Split(SpecPart):
     """Lengths of the parts before the as-of instant, newest last: train, validation, holdout."""
 
-    train: Days
-    train_at_least: Days
-    validation: Days
-    holdout: Days
+    train: SomeDays
+    train_at_least: SomeDays
+    validation: SomeDays
+    holdout: SomeDays
     embargo: Days = timedelta(0)
 
     @model_validator(mode="after")
-    def _positive(self) -> Self:
-        for name in ("train", "train_at_least", "validation", "holdout"):
-            if getattr(self, name) <= timedelta(0):
-                raise ValueError(f"expected {name} of at least 1d")
+    def _train_is_enough(self) -> Self:
         if self.train_at_least > self.train:
             raise ValueError("expected train_at_least no longer than train")
         return self
@@ -150,23 +179,14 @@ class Split(SpecPart):
     @property
     def span(self) -> timedelta:
         """From the first training row to the as-of instant."""
-        return self.train + self._tail
-
-    @property
-    def span_at_least(self) -> timedelta:
-        """The same with the shortest training window allowed."""
-        return self.train_at_least + self._tail
-
-    @property
-    def _tail(self) -> timedelta:
-        return self.validation + self.holdout + 2 * self.embargo
+        return self.train + self.validation + self.holdout + 2 * self.embargo
 
 
 class LightGBMModel(SpecPart):
-    """Gradient boosting; `params` go to LightGBM as they stand."""
+    """Gradient boosting; `params` go to LightGBM beside what the trainer sets."""
 
     kind: Literal["lightgbm"]
-    params: dict[str, int | float | bool | str] = {}
+    params: LightGBMParams = {}
     rounds: Annotated[int, Field(ge=1, le=100_000)] = 2000
     patience: Annotated[int, Field(ge=1)] = 50
     seed: Annotated[int, Field(ge=0)] = 7
@@ -195,18 +215,24 @@ class Gate(SpecPart):
         return self
 
     @property
+    def bound(self) -> float:
+        """The one number that the gate names."""
+        numbers = (self.at_most, self.at_least, self.worse_by_at_most, self.better_by)
+        return next(number for number in numbers if number is not None)
+
+    @property
     def name(self) -> str:
         """A statement that is true when the gate passes; names the asset check."""
-        if self.at_most is not None or self.at_least is not None:
-            word, bound = ("at_most", self.at_most) if self.at_most is not None else ("at_least", self.at_least)
-            return f"{self.metric}_{word}_{bound:g}".replace(".", "_").replace("-", "minus_")
+        if self.versus is None:
+            word = "at_least" if self.at_most is None else "at_most"
+            return f"{self.metric}_{word}_{self.bound}".replace(".", "_").replace("-", "minus_")
         return f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}"
 
 
 class Monitoring(SpecPart):
     """How the deployed model's inputs are watched: window, and the index beyond which a column has drifted."""
 
-    window: Days = timedelta(days=7)
+    window: SomeDays = timedelta(days=7)
     psi_at_most: Annotated[float, Field(gt=0)] = 0.2
     drifted_columns_at_least: Annotated[int, Field(ge=1)] = 1
     rows_at_least: Annotated[int, Field(ge=1)] = 100
@@ -230,10 +256,10 @@ class PipelineSpec(SpecPart):
 
     name: Annotated[str, Field(pattern=_NAME)]
     description: str
-    owners: list[str] = []
+    owners: list[Owner] = []
     partitions: Partitions
     source: Source
-    key: Annotated[list[str], Field(min_length=1)]
+    key: Names
     event_time: str
     label: Label
     schema_: Annotated[PythonPath, Field(alias="schema")]

@@ -24,6 +24,7 @@ PIPELINE = "flight_delays"
 DATA = ("2013-01-01", "2013-05-31")
 FIRST_AS_OF, FIRST_MONTH = "2013-03-01", "2013-03"
 SECOND_AS_OF, SECOND_MONTH = "2013-05-01", "2013-05"
+ELSEWHERE = ("ML_PLATFORM_LEDGER", "ML_PLATFORM_LAKE", "MLFLOW_TRACKING_URI", "ML_PLATFORM_MLFLOW_UI")
 
 
 class DemoFailed(PlatformError):
@@ -31,7 +32,7 @@ class DemoFailed(PlatformError):
 
 
 def run_demo(home: Home, project: Path) -> None:
-    """Run the demo in a home of its own.
+    """Run the demo in a home of its own, whatever stores the environment names: they may be production's.
 
     Raises
     ------
@@ -39,6 +40,8 @@ def run_demo(home: Home, project: Path) -> None:
         If a step did not happen.
     """
     console, began = Console(highlight=False), time.monotonic()
+    for name in ELSEWHERE:  # from our own environment, which every child inherits
+        os.environ.pop(name, None)
     fresh_home(home)
     prepare_dagster_home(home, project)
     with ephemeral_server(server_argv(home)) as server:
@@ -48,8 +51,8 @@ def run_demo(home: Home, project: Path) -> None:
         board = _tell(console, platform, home, project, server)
     console.print(board.render())
     console.print(f"\nAll of it really happened, in {time.monotonic() - began:.0f} s. What to do next:")
-    console.print(f"  ml-platform ledger --home {home.root}    every decision, hash-chained")
-    console.print(f"  ml-platform up --home {home.root}        the same in the Dagster and MLflow UIs")
+    console.print(f"  make up ARGS='--home {home.root}'   the same in the Dagster and MLflow UIs")
+    console.print(f"  .venv/bin/ml-platform ledger --home {home.root}   every decision, hash-chained")
     console.print("  ml_platform/defs/flight_delays/defs.yaml   the pipeline you have just seen")
 
 

@@ -4,7 +4,7 @@ The bundle goes out first, the ledger entry is the commit point, the alias is de
 What may be promoted is decided in `ml_platform.rollout.promotion`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from ml_platform.contracts.errors import LedgerConflict, PromotionRefused
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
@@ -21,9 +21,10 @@ def promote(
     ledger: Ledger,
     store: ModelStore,
     target: Target,
-    gates: Sequence[str],
+    gates: Mapping[str, float],
     is_named: bool,
     actor: str,
+    is_backfill: bool = False,
 ) -> Champion:
     """Make the candidate champion, if its evaluation allows it. Asked twice, it repairs and decides nothing new.
 
@@ -33,12 +34,14 @@ def promote(
         The version that asks.
     ledger, store, target : Ledger, ModelStore, Target
         Where it is decided, kept and served.
-    gates : sequence of str
-        Names of the gates that the spec demands.
+    gates : mapping of str to float
+        The gates that the spec demands, by name, each with its bound.
     is_named : bool
         Whether a person asked for this very version, which then may be older than the champion.
     actor : str
         Who asks; stands in the ledger.
+    is_backfill : bool
+        Whether a backfill asks; it is refused unless the version is named.
 
     Returns
     -------
@@ -56,8 +59,7 @@ def promote(
     while True:
         attempts_left -= 1
         decisions = ledger.read(candidate.pipeline)
-        evaluation = evaluation_of(decisions, candidate.version, candidate.digest)
-        answer = decide_promotion(candidate, evaluation, champion(decisions), gates, is_named=is_named)
+        answer = _answer(candidate, decisions, gates, is_named=is_named, is_backfill=is_backfill)
         if not isinstance(answer, Refuse):
             target.deploy(candidate, store.bundle(candidate))
         try:
@@ -71,6 +73,23 @@ def promote(
         store.set_alias(candidate, "champion")
         store.drop_alias(candidate, "challenger")
         return promotions(decisions)[0]
+
+
+def _answer(
+    candidate: ModelVersion, decisions: list[Decision], gates: Mapping[str, float], *, is_named: bool, is_backfill: bool
+) -> Promote | AlreadyChampion | Refuse:
+    """Decide on the newest evaluation; for a version that was champion before, on the one it was promoted on."""
+    former = next((each for each in promotions(decisions) if each.digest == candidate.digest), None)
+    judged_until = decisions if former is None else [each for each in decisions if each.seq <= former.seq]
+    return decide_promotion(
+        candidate,
+        evaluation_of(judged_until, candidate.version, candidate.digest),
+        champion(decisions),
+        gates,
+        is_named=is_named,
+        was_champion=former is not None,
+        is_backfill=is_backfill,
+    )
 
 
 def _written(

@@ -21,7 +21,10 @@ _ANNOUNCED = re.compile(r"^serving on (http://\S+)$", re.MULTILINE)
 
 
 def server_argv(home: Home) -> list[str]:
-    """Give the command of the model server over a home folder, on a free port, its output not held back."""
+    """Give the command of the model server over a home folder, on a free port, its output not held back.
+
+    It inherits `$ML_PLATFORM_LEDGER`, and so reads the ledger that its caller writes.
+    """
     return [sys.executable, "-u", "-m", "ml_platform.serving", "--home", str(home.root), "--port", "0"]
 
 

@@ -1,26 +1,23 @@
 """The model server on this machine as a target: bundles in a folder that the server reads, scores over its HTTP API.
 
 Deploying copies beside and moves into place, so a server never sees half a bundle. Scoring uses the server that runs,
-or, when none does, the same server started for this one call.
+or, when none does, the same server started for this one call; an answer counts only if a bundle deployed here gave it.
 """
 
-import shutil
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from ml_platform.contracts.errors import BundleDamaged, RequestRejected, ServerUnreachable, ServingError
+from ml_platform.contracts.errors import RequestRejected, ServerUnreachable, ServingError
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.deployment.ephemeral import ephemeral_server, server_argv
-from ml_platform.registry.bundle import MANIFEST
+from ml_platform.registry.bundle import copy_bundle, open_bundle
 
 POLL_S = 0.1
 TIMEOUT_S = 60.0
@@ -46,19 +43,15 @@ class LocalTarget:
         self._wait_s = wait_s
 
     def deploy(self, version: ModelVersion, bundle: Path) -> str:
-        """Copy the bundle to where servers find it; gives its folder. Does nothing if it is there.
+        """Copy the bundle to where servers find it; gives its folder. A sound one is left, a damaged one replaced.
 
         Raises
         ------
         BundleDamaged
             If the bundle is not the one that was registered.
         """
-        _check_digest(bundle, version)
         place = self._home.bundles / version.pipeline / version.digest
-        if _digest(place) != version.digest:
-            _move_in(bundle, place)
-            _check_digest(place, version)
-        return str(place)
+        return str(copy_bundle(open_bundle(bundle, version.digest), place).root)
 
     def score(self, pipeline: str, rows: Sequence[Mapping[str, Any]], version: int) -> list[float]:
         """Score raw rows over HTTP with exactly this version.
@@ -67,6 +60,8 @@ class LocalTarget:
         ------
         ServerUnreachable
             If no server can be started, or none lists the version in time.
+        ServingError
+            If the answer is not from this version, or not from a bundle that was deployed to this home.
         RequestRejected
             If the server does not accept the rows.
         """
@@ -76,7 +71,7 @@ class LocalTarget:
         parts = [plain[start : start + ROWS_PER_REQUEST] for start in range(0, len(plain), ROWS_PER_REQUEST)]
         with self._server() as client:
             self._wait_for(client, pipeline, version)
-            scores = [score for part in parts for score in _predict(client, pipeline, version, part)]
+            scores = [score for part in parts for score in self._predict(client, pipeline, version, part)]
         if len(scores) != len(rows):
             raise _wrong_answer(pipeline, got=f"{len(scores)} predictions", expected=f"{len(rows)}, one for each row")
         return scores
@@ -102,40 +97,31 @@ class LocalTarget:
                 )
             time.sleep(POLL_S)
 
+    def _predict(self, client: httpx.Client, pipeline: str, version: int, rows: list[dict[str, Any]]) -> list[float]:
+        response = _post(client, pipeline, version, rows)
+        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and len(rows) > 1:
+            # The pipeline allows smaller batches than ours; only its server knows.
+            halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+            return [score for half in halves for score in self._predict(client, pipeline, version, half)]
+        if response.is_client_error:
+            raise RequestRejected(f"{client.base_url}: {response.text}", status=response.status_code)
+        answer = response.json() if response.is_success else {}
+        if answer.get("version") != version:
+            got = f"status {response.status_code} from version {answer.get('version')}"
+            raise _wrong_answer(pipeline, got=got, expected=f"success from version {version}")
+        self._check_ours(client, pipeline, answer.get("digest"))
+        return answer["predictions"]
 
-def _check_digest(bundle: Path, version: ModelVersion) -> None:
-    if (found := _digest(bundle)) != version.digest:
-        raise BundleDamaged.because(
-            f"bundle of version {version.version} of {version.pipeline} in {bundle}",
-            got=f"manifest digest {found}",
-            expected=version.digest,
-            hint="the files were altered; train and register the candidate again.",
-        )
-
-
-def _digest(bundle: Path) -> str | None:
-    with suppress(FileNotFoundError):
-        return sha256((bundle / MANIFEST).read_bytes()).hexdigest()
-    return None
-
-
-def _move_in(bundle: Path, place: Path) -> None:
-    """Copy the bundle beside its place and move it there whole, out of the way of what may stand there damaged."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    staged = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-    removed = staged.with_suffix(".removed")
-    try:
-        shutil.copytree(bundle, staged)
-        if place.exists():
-            place.replace(removed)
-        staged.replace(place)
-    except OSError:
-        # Another process moved first: the caller looks again.
-        if not place.exists():
-            raise
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-        shutil.rmtree(removed, ignore_errors=True)
+    def _check_ours(self, client: httpx.Client, pipeline: str, digest: object) -> None:
+        """Refuse a server of another home: version numbers are equal everywhere, digests are not."""
+        place = self._home.bundles / pipeline
+        if digest not in [bundle.name for bundle in place.glob("*")]:
+            raise ServingError.because(
+                f"model server at {client.base_url}",
+                got=f"an answer of {pipeline} from bundle {str(digest)[:64]}",
+                expected=f"one from a bundle in {place}",
+                hint="another home's server has this address; set ML_PLATFORM_SERVER to your own.",
+            )
 
 
 def _client(url: str) -> httpx.Client:
@@ -159,24 +145,13 @@ def _versions(client: httpx.Client, pipeline: str) -> list[str]:
     return response.json().get("versions", []) if response.is_success else []
 
 
-def _predict(client: httpx.Client, pipeline: str, version: int, rows: list[dict[str, Any]]) -> list[float]:
+def _post(client: httpx.Client, pipeline: str, version: int, rows: list[dict[str, Any]]) -> httpx.Response:
     try:
-        response = client.post(f"/predict/{pipeline}", params={"version": version}, json={"rows": rows})
+        return client.post(f"/predict/{pipeline}", params={"version": version}, json={"rows": rows})
     except httpx.TransportError as fault:
         raise ServerUnreachable.because(
             f"model server at {client.base_url}", got=fault, expected="an answer", hint="see the server's log."
         ) from fault
-    if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and len(rows) > 1:
-        # The pipeline allows smaller batches than ours; only its server knows.
-        halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
-        return [score for half in halves for score in _predict(client, pipeline, version, half)]
-    if response.is_client_error:
-        raise RequestRejected(f"{client.base_url}: {response.text}", status=response.status_code)
-    answer = response.json() if response.is_success else {}
-    if answer.get("version") != version:
-        got = f"status {response.status_code} from version {answer.get('version')}"
-        raise _wrong_answer(pipeline, got=got, expected=f"success from version {version}")
-    return answer["predictions"]
 
 
 def _wrong_answer(pipeline: str, *, got: str, expected: str) -> ServingError:

@@ -1,9 +1,13 @@
 """The processes of the platform on one machine: Dagster, MLflow's UI and the model server, as data for the supervisor.
 
-How each is started stands here; running them is `ml_platform.deployment.supervisor`.
+How each is started stands here; running them is `ml_platform.deployment.supervisor`. Addresses of stores reach them by
+the environment, never on a command line: they may hold a password.
 """
 
+import os
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ml_platform.contracts.home import Home
@@ -11,7 +15,13 @@ from ml_platform.deployment.supervisor import HOST, Service
 
 
 def platform_services(
-    home: Home, *, dagster_port: int, mlflow_port: int, serving_port: int, project: Path
+    home: Home,
+    *,
+    dagster_port: int,
+    mlflow_port: int,
+    serving_port: int,
+    project: Path,
+    inherited: Mapping[str, str] = os.environ,
 ) -> list[Service]:
     """Name the processes that `ml-platform up` runs.
 
@@ -23,10 +33,16 @@ def platform_services(
         Ports on 127.0.0.1.
     project : Path
         Folder with `workspace.yaml`.
+    inherited : mapping of str to str
+        The environment that the processes inherit. Where `MLFLOW_TRACKING_URI` names a server, ours is left out.
     """
-    server, mlflow = _model_server(home, serving_port), _mlflow(home, mlflow_port)
-    env = {**dagster_env(home), "ML_PLATFORM_SERVER": server.url, "ML_PLATFORM_MLFLOW_UI": mlflow.url}
-    return [server, mlflow, _dagster(dagster_port, project, env)]
+    server, tracking = _model_server(home, serving_port), inherited.get("MLFLOW_TRACKING_URI") or home.mlflow_url
+    env = {**dagster_env(home), "ML_PLATFORM_SERVER": server.url}
+    if tracking.startswith(("http://", "https://")):
+        page = inherited.get("ML_PLATFORM_MLFLOW_UI") or re.sub("//[^/]*@", "//", tracking)  # links show no password
+        return [server, _dagster(dagster_port, project, {**env, "ML_PLATFORM_MLFLOW_UI": page})]
+    mlflow = _mlflow(home, mlflow_port, tracking)
+    return [server, mlflow, _dagster(dagster_port, project, {**env, "ML_PLATFORM_MLFLOW_UI": mlflow.url})]
 
 
 def prepare_dagster_home(home: Home, project: Path) -> None:
@@ -61,14 +77,18 @@ def _dagster(port: int, project: Path, env: dict[str, str]) -> Service:
     )
 
 
-def _mlflow(home: Home, port: int) -> Service:
+def _mlflow(home: Home, port: int, store: str) -> Service:
     # The platform writes to the same database directly, with artifact paths as folders: nothing to proxy.
-    store = ["--backend-store-uri", home.mlflow_url, "--default-artifact-root", str(home.mlflow_artifacts)]
+    artifacts = ["--default-artifact-root", str(home.mlflow_artifacts), "--no-serve-artifacts"]
     listen = ["--host", HOST, "--port", str(port), "--workers", "1"]
     return Service(
         name="mlflow",
-        argv=[sys.executable, "-m", "mlflow", "server", *store, "--no-serve-artifacts", *listen],
-        env={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        argv=[sys.executable, "-m", "mlflow", "server", *artifacts, *listen],
+        env={
+            "MLFLOW_BACKEND_STORE_URI": store,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },
         port=port,
         option="--mlflow-port",
         ready_url=f"http://{HOST}:{port}/health",

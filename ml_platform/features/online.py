@@ -17,7 +17,7 @@ _Stamp = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Cached:
-    stamp: _Stamp
+    stamp: _Stamp | None
     frame: pl.DataFrame | None
 
 
@@ -56,10 +56,9 @@ class OnlineStore:
         """
         path = self._path(pipeline, lookup)
         try:
-            status = path.stat()
+            stamp = _stamp(path)
         except FileNotFoundError:
             return None
-        stamp = (status.st_mtime_ns, status.st_size)
         cached = self._cache.get(path)
         if cached is None or cached.stamp != stamp:
             cached = self._cache[path] = _Cached(stamp, self._load(path, cached))
@@ -68,9 +67,20 @@ class OnlineStore:
     def _load(self, path: Path, before: _Cached | None) -> pl.DataFrame | None:
         try:
             return pl.read_ipc(path.read_bytes())
-        except (OSError, pl.exceptions.PolarsError):
+        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
             self.faults[f"{path.parent.name}/{path.stem}"] += 1
             return before.frame if before else None
 
     def _path(self, pipeline: str, lookup: str) -> Path:
         return self.root / pipeline / f"{lookup}.arrow"
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """Tell one state of a file from another; None where there is something, but nothing that can be looked at."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

@@ -1,10 +1,10 @@
 """Drift: how far the current window's inputs left the champion's training rows.
 
-Everything here is arithmetic on two profiles of one reference. What follows from a report is decided in
-`ml_platform.monitoring.policy`.
+Everything here is arithmetic on two profiles of one reference. A window with a data fault is not judged: quality comes
+before drift. What follows from a report is decided in `ml_platform.monitoring.policy`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from ml_platform.contracts.errors import ShapeMismatch, examples
@@ -12,6 +12,10 @@ from ml_platform.contracts.records import ColumnDrift, DriftReport, Window
 from ml_platform.contracts.spec import Monitoring
 from ml_platform.monitoring.distances import ks_statistic, population_stability
 from ml_platform.monitoring.profiles import NumericColumn, Profile
+
+# A feed that is down for two days of a week adds 0.29 nulls to its columns; the weather's own gaps add up to 0.22
+# (flight_delays, air pressure, weeks of January to May 2013 against the training rows of 2013-03-01 and 2013-05-01).
+NULL_SHARE_RISE_AT_MOST = 0.25
 
 Outcome = Literal["stable", "drifted", "inconclusive"]
 
@@ -50,6 +54,7 @@ def report(
     champion_as_of: str | None,
     reference: Profile | None,
     current: Profile | None,
+    missing_days: Sequence[str],
     monitoring: Monitoring,
 ) -> DriftReport:
     """Report on one window against the champion's training rows.
@@ -62,6 +67,9 @@ def report(
         Whose training rows the reference is.
     reference, current : Profile or None
         Two profiles of one reference; None when there is no champion.
+    missing_days : sequence of str
+        Days of the window that have no rows: with any, the window is `inconclusive`. So it is when a column's null
+        share rose by more than `NULL_SHARE_RISE_AT_MOST` over the reference's.
     monitoring : Monitoring
         `inconclusive` below `rows_at_least` rows, `drifted` from `drifted_columns_at_least` columns on.
 
@@ -77,7 +85,8 @@ def report(
     if champion is not None and reference is not None and current is not None:
         rows, columns = current.rows, compare(reference, current, monitoring)
         against = f"{rows:,} rows against {reference.rows:,} that champion v{champion} was trained on"
-        outcome, finding = _judge(min(rows, reference.rows), columns, monitoring)
+        fault = _data_fault(missing_days, columns)
+        outcome, finding = ("inconclusive", fault) if fault else _judge(min(rows, reference.rows), columns, monitoring)
         sentence = f"{finding}; {against}"
     return DriftReport(
         pipeline=pipeline,
@@ -95,6 +104,19 @@ def report(
 def worst_first(columns: Iterable[ColumnDrift]) -> list[ColumnDrift]:
     """Sort columns by their index, the largest first, then by name."""
     return sorted(columns, key=lambda column: (-column.psi, column.name))
+
+
+def _data_fault(missing_days: Sequence[str], columns: Iterable[ColumnDrift]) -> str | None:
+    if missing_days:
+        return f"data fault: no rows on {examples(missing_days)}"
+    faulty = [
+        column.name
+        for column in columns
+        if column.current_null_share - column.reference_null_share > NULL_SHARE_RISE_AT_MOST
+    ]
+    if faulty:
+        return f"data fault: null share rose by more than {NULL_SHARE_RISE_AT_MOST:g} in {examples(faulty)}"
+    return None
 
 
 def _judge(rows: int, columns: tuple[ColumnDrift, ...], monitoring: Monitoring) -> tuple[Outcome, str]:

@@ -14,10 +14,14 @@ from ml_platform.contracts.spec import Retrain
 
 @dataclass(frozen=True)
 class RetrainRequest:
-    """An earlier request: the as-of it was made for, and the group (one backfill, or one run) whose report asked."""
+    """An earlier request: its as-of, the group (one backfill, or one run) whose report asked, what became of it.
+
+    `has_failed` when its run ended before anything was evaluated: it starts no cool-down.
+    """
 
     as_of: str
     group: str
+    has_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ def decide_retrain(
     RetrainDecision
         Declined for the first reason that holds, in this order: drift is no reason to retrain here; nothing drifted;
         the report is about another champion; its as-of is not newer than the champion's; a retrain is running; the
-        group has asked already; the as-of is less than `cool_down` after the newest request's.
+        group has asked already; the as-of is less than `cool_down` before or after that of a request which has not
+        failed.
     """
     against = (
         _because_of_report(report, retrain)
@@ -91,17 +96,16 @@ def decide_all(
     Returns
     -------
     list
-        Every report with its decision, in the order given. Only the newest as-of is decided on its merits (of equal
-        ones, the last); the others are superseded by it, whatever they found.
+        Every report with its decision, in the order given. Of those that found something out only the newest as-of is
+        decided on its merits (of equal ones, the last); the others are superseded by it. Inconclusive ones supersede
+        nothing, and are declined for what they are.
     """
-    if not reports:
-        return []
-    newest = max(range(len(reports)), key=lambda place: (reports[place][0].as_of, place))
-    as_of = reports[newest][0].as_of
+    conclusive = [(report.as_of, place) for place, (report, _) in enumerate(reports) if _is_conclusive(report)]
+    as_of, newest = max(conclusive, default=(None, None))
     superseded = RetrainDecision(False, f"superseded by the report of {as_of}, which came in the same tick")
 
     def decide(place: int, report: DriftReport, group: str) -> RetrainDecision:
-        if place != newest:
+        if _is_conclusive(report) and place != newest:
             return superseded
         return decide_retrain(
             report,
@@ -114,6 +118,10 @@ def decide_all(
         )
 
     return [(report, decide(place, report, group)) for place, (report, group) in enumerate(reports)]
+
+
+def _is_conclusive(report: DriftReport) -> bool:
+    return report.outcome != "inconclusive"
 
 
 def _because_of_report(report: DriftReport, retrain: Retrain) -> str | None:
@@ -139,9 +147,11 @@ def _because_of_requests(
         return "a retrain is running"
     if any(request.group == group for request in requests):
         return f"{group} has already asked for a retrain"
-    last = max((date.fromisoformat(request.as_of) for request in requests), default=None)
-    if last is not None and date.fromisoformat(as_of) - last < retrain.cool_down:
-        return f"as-of {as_of} is within {retrain.cool_down.days} days of the last request's, {last}: cooling down"
+    day = date.fromisoformat(as_of)
+    asked = [date.fromisoformat(request.as_of) for request in requests if not request.has_failed]
+    nearest = min(asked, key=lambda other: abs(day - other), default=None)
+    if nearest is not None and abs(day - nearest) < retrain.cool_down:
+        return f"as-of {as_of} is within {retrain.cool_down.days} days of a request's, {nearest}: cooling down"
     return None
 
 

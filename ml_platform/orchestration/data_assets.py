@@ -12,7 +12,7 @@ from ml_platform.data.sources import load_rows
 from ml_platform.features.online import OnlineStore
 from ml_platform.orchestration.checks import report_per_partition
 from ml_platform.orchestration.lookups import load_lookup, read_lookups
-from ml_platform.orchestration.metadata import rows_by_partition, table_metadata
+from ml_platform.orchestration.metadata import preview, rows_by_partition, table_metadata
 from ml_platform.orchestration.partitions import days, lookback, stage_asset, whole_days
 from ml_platform.orchestration.resolution import Pipeline
 
@@ -92,10 +92,18 @@ def _lookup(pipeline: Pipeline, name: str) -> dg.AssetsDefinition:
         keys = list(context.partition_keys) if is_timed else [STATIC]
         rows = load_lookup(pipeline, name, keys)
         result = _written(context, lake, pipeline.table(name), rows, keys)
-        online.publish(pipeline.name, name, lake.read(pipeline.table(name)).drop("partition"))
+        _publish(pipeline, name, lake, online)
         return result
 
     return lookup
+
+
+def _publish(pipeline: Pipeline, name: str, lake: Lake, online: OnlineStore) -> None:
+    """Publish the newest version of a lookup, again if another run wrote one meanwhile: the last word is the newest."""
+    table, published = pipeline.table(name), None
+    while published != (version := lake.version(table)):
+        online.publish(pipeline.name, name, lake.read(table, version=version).drop("partition"))
+        published = version
 
 
 def _features(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -151,5 +159,7 @@ def _written(
         context.log.warning(f"{table}: no rows in {', '.join(empty)}")
     described = table_metadata(version, rows)
     if len(keys) > 1:  # what is large stands once, with the newest partition
-        context.add_asset_metadata({"preview": described.pop("preview")}, partition_key=keys[-1])
+        described.pop("preview")
+        newest = rows.filter(pl.col("partition") == keys[-1])
+        context.add_asset_metadata({"preview": dg.MetadataValue.md(preview(newest))}, partition_key=keys[-1])
     return dg.MaterializeResult(metadata=described)

@@ -7,13 +7,14 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from ml_platform.contracts.errors import LedgerConflict, VersionNotFound
+from ml_platform.contracts.errors import ContractError, LedgerConflict, VersionNotFound
 from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import Evaluation, ModelVersion
-from ml_platform.ledger.folds import Champion, next_seq, promotions
+from ml_platform.ledger.folds import Champion, champion, next_seq, promotions
 from ml_platform.orchestration.metadata import picture
+from ml_platform.orchestration.packaging import rows_digest
 from ml_platform.orchestration.resolution import Pipeline
-from ml_platform.registry.bundle import open_bundle
+from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.validation.evaluation import ChampionScores, FloatArray, evaluate
 from ml_platform.validation.plots import calibration_plot, metric_table, verdict_table
 
@@ -91,11 +92,13 @@ def judge_candidate(
     """
     from ml_platform.training.baselines import predict_baselines
 
+    bundle = open_bundle(models.bundle(version), version.digest)
+    _require_same_rows(bundle, rows, pipeline)
     holdout = rows.filter(pl.col("part") == "holdout")
     labels = holdout["label"].cast(pl.Float64).to_numpy()
     rival = next((each for each in promotions(ledger.read(pipeline.name)) if each.digest != version.digest), None)
     champion = None if rival is None else _champion_scores(pipeline, rival, holdout, models)
-    candidate = _predictions(models, version, holdout)
+    candidate = _predictions(bundle, holdout)
     baselines = predict_baselines(rows)
     evaluation = evaluate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion, gates=pipeline.spec.gates
@@ -129,17 +132,33 @@ def record_evaluation(
             if attempt == ATTEMPTS_AT_MOST - 1:
                 raise
     models.note(version, evaluation)
-    if evaluation.outcome == "pass":
+    present = champion(ledger.read(evaluation.pipeline))
+    if evaluation.outcome == "pass" and (present is None or version.as_of > present.as_of):
         models.set_alias(version, "challenger")
+    else:
+        models.drop_alias(version, "challenger")
 
 
 def _champion_scores(pipeline: Pipeline, rival: Champion, holdout: pl.DataFrame, models: ModelStore) -> ChampionScores:
     is_unseen = (holdout[pipeline.spec.event_time] >= pipeline.calendar.as_of(rival.as_of)).to_numpy()
     version = models.version(pipeline.name, rival.version)
-    return ChampionScores(rival.version, _predictions(models, version, holdout), np.asarray(is_unseen, dtype=bool))
+    bundle = open_bundle(models.bundle(version), version.digest)
+    return ChampionScores(rival.version, _predictions(bundle, holdout), np.asarray(is_unseen, dtype=bool))
 
 
-def _predictions(models: ModelStore, version: ModelVersion, features: pl.DataFrame) -> FloatArray:
+def _predictions(bundle: Bundle, features: pl.DataFrame) -> FloatArray:
     from ml_platform.serving.predictor import Predictor
 
-    return Predictor.load(open_bundle(models.bundle(version), version.digest)).predict(features)
+    return Predictor.load(bundle).predict(features)
+
+
+def _require_same_rows(bundle: Bundle, rows: pl.DataFrame, pipeline: Pipeline) -> None:
+    """Refuse a training set that was cut anew since the fit: its holdout may hold rows the model was fitted on."""
+    got = rows_digest(rows, pipeline.spec.key)
+    if got != bundle.manifest.rows_digest:
+        raise ContractError.because(
+            f"training set as of {bundle.manifest.as_of}",
+            got=f"rows {got[:12]}",
+            expected=f"the rows the candidate was fitted on, {bundle.manifest.rows_digest[:12]}",
+            hint="the training set was made again since: materialize candidate, then evaluation",
+        )

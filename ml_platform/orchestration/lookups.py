@@ -8,6 +8,7 @@ import polars as pl
 from ml_platform.data.lake import PARTITION, STATIC, Lake
 from ml_platform.data.sources import read_lookup
 from ml_platform.features.types import POLARS_TYPES
+from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline, raw_types
 
 
@@ -30,7 +31,7 @@ def read_lookups(pipeline: Pipeline, lake: Lake, keys: Sequence[str]) -> dict[st
     for name, lookup in pipeline.spec.features.lookups.items():
         wanted = [STATIC]
         if lookup.tolerance is not None:
-            before = -(-lookup.tolerance // timedelta(days=1))
+            before = whole_days(lookup.tolerance)
             wanted = [*pipeline.calendar.days_before(keys[0], timedelta(days=before)), *keys]
         lookups[name] = lake.read(pipeline.table(name), wanted).drop(PARTITION)
     return lookups

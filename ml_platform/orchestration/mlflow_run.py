@@ -36,7 +36,12 @@ def mlflow_run(where: Callable[[], tuple[str, Path]]) -> dg.ResourceDefinition:
         client = open_experiment(uri, artifacts)
         if context.instance is not None:
             end_abandoned(client, context.instance, but=context.run.run_id if context.run else None)
-        config = {"experiment_name": EXPERIMENT, "mlflow_tracking_uri": uri, "env": {}, "extra_tags": {}}
+        config = {
+            "experiment_name": EXPERIMENT,
+            "mlflow_tracking_uri": uri,
+            "env": {},
+            "extra_tags": owner_tags(context.instance),
+        }
         make: Callable[..., Iterator[Any]] = mlflow_tracking.resource_fn
         for resource in make(context.replace_config(config)):  # a generator of one
             try:
@@ -65,9 +70,9 @@ def open_experiment(uri: str, artifacts: Path) -> "MlflowClient":
 def end_abandoned(client: "MlflowClient", instance: dg.DagsterInstance, but: str | None = None) -> list[str]:
     """End every MLflow run that says RUNNING though its Dagster run has ended; gives their ids."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    running = (
-        [] if experiment is None else client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
-    )
+    ours = [f"tags.{name} = '{value}'" for name, value in owner_tags(instance).items()]
+    wanted = " and ".join(["attributes.status = 'RUNNING'", *ours])
+    running = [] if experiment is None else client.search_runs([experiment.experiment_id], wanted)
     ended: list[str] = []
     for run in running:
         run_id = run.data.tags.get("dagster_run_id")
@@ -78,6 +83,12 @@ def end_abandoned(client: "MlflowClient", instance: dg.DagsterInstance, but: str
         client.set_terminated(run.info.run_id, status)
         ended.append(run.info.run_id)
     return ended
+
+
+def owner_tags(instance: dg.DagsterInstance | None) -> dict[str, str]:
+    """Tag the Dagster instance that a run belongs to: on a shared MLflow server each ends only its own."""
+    get_id = getattr(instance and instance.run_storage, "get_run_storage_id", None)  # every SQL storage has one
+    return {"dagster_instance": get_id()} if get_id else {}
 
 
 def _status(context: dg.InitResourceContext) -> str:

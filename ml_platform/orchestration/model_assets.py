@@ -1,7 +1,5 @@
 """The model stages as assets: training_set, candidate and evaluation, read as of their partition, and the endpoint."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -12,12 +10,12 @@ from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.data.lake import Lake
 from ml_platform.data.splits import empty_days, split_rows
 from ml_platform.deployment.controller import promote
+from ml_platform.orchestration.fitting import fit_candidate
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
-from ml_platform.orchestration.metadata import picture, table_metadata, version_links
-from ml_platform.orchestration.packaging import package
+from ml_platform.orchestration.metadata import table_metadata, version_links
 from ml_platform.orchestration.partitions import days, lookback, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
-from ml_platform.orchestration.tracking import log_evaluation, log_fit
+from ml_platform.orchestration.tracking import log_evaluation
 
 
 class EndpointConfig(dg.Config):
@@ -25,7 +23,7 @@ class EndpointConfig(dg.Config):
 
     version: int | None = Field(
         default=None,
-        description="Promote this very version, though the champion be newer. Left out: the newest candidate.",
+        description="Promote this very version, also one that was champion before. Left out: the newest candidate.",
     )
 
 
@@ -95,21 +93,8 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         models: dg.ResourceParam[ModelStore],
         mlflow: dg.ResourceParam[Any],
     ) -> dg.MaterializeResult:
-        from ml_platform.training.lightgbm import fit_lightgbm
-        from ml_platform.validation.plots import importance_plot
-
-        as_of, run_id = context.partition_key, mlflow.active_run().info.run_id
-        rows = lake.read(pipeline.table("training_set"), [as_of])
-        trained = fit_lightgbm(rows, pipeline.spec.features.columns, pipeline.spec.model)
-        with TemporaryDirectory() as folder:
-            bundle = package(pipeline, lake, as_of, rows, trained, Path(folder))
-            log_fit(mlflow, pipeline, as_of, rows, trained, bundle)
-            version = models.register(pipeline.name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run_id)
-        return dg.MaterializeResult(metadata={
-                **version_links(version, mlflow.active_run().info.experiment_id),
-            "rounds": trained.rounds,
-            "importance": picture(importance_plot(trained.importance), "importance"),
-        })  # fmt: skip
+        fitted = fit_candidate(pipeline, lake, models, mlflow, context.partition_key)
+        return dg.MaterializeResult(metadata=fitted.metadata())
 
     return candidate
 
@@ -155,7 +140,7 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 
 def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
-    gates = [gate.name for gate in pipeline.spec.gates]
+    gates = {gate.name: gate.bound for gate in pipeline.spec.gates}
 
     @stage_asset(
         pipeline,
@@ -171,12 +156,11 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
         ledger: dg.ResourceParam[Ledger],
         target: dg.ResourceParam[Target],
     ) -> dg.MaterializeResult:
-        as_of = context.partition_key if context.has_partition_key else context.run.tags.get("dagster/partition")
-        version = asked_version(models, pipeline, config.version, as_of)
-        actor, is_named = f"dagster run {context.run.run_id}", config.version is not None
-        promoted = promote(
-            version, ledger=ledger, store=models, target=target, gates=gates, is_named=is_named, actor=actor
-        )
+        run = context.run
+        version = asked_version(models, pipeline, config.version, run.tags.get("dagster/partition"))
+        asked: dict[str, Any] = {"is_named": config.version is not None, "is_backfill": "dagster/backfill" in run.tags}
+        actor = f"dagster run {run.run_id}"
+        promoted = promote(version, ledger=ledger, store=models, target=target, gates=gates, actor=actor, **asked)
         served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
         return dg.MaterializeResult(metadata=served | {"gates": ", ".join(gates)})
 

@@ -33,7 +33,7 @@ def drift_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
                 CHECK,
                 asset=[pipeline.name, "drift"],
                 partitions_def=days(pipeline),
-                description="Warns; the sensor decides what follows.",
+                description="Warns of drift, and of a window that cannot be judged; the sensor decides what follows.",
             )
         ],
     )
@@ -44,12 +44,16 @@ def drift_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         for report in found:
             context.add_asset_metadata(_numbers(report), partition_key=report.as_of)
         context.add_asset_metadata(_shown(found[-1], monitoring.psi_at_most), partition_key=found[-1].as_of)
-        passed = {report.as_of: (report.outcome != "drifted", {"finding": report.sentence}) for report in found}
+        passed = {report.as_of: (_has_passed(report), {"finding": report.sentence}) for report in found}
         return dg.MaterializeResult(
             check_results=[report_per_partition(context, CHECK, passed, dg.AssetCheckSeverity.WARN)]
         )
 
     return drift
+
+
+def _has_passed(report: DriftReport) -> bool:
+    return report.outcome == "stable" or report.champion is None
 
 
 def _shown(report: DriftReport, psi_at_most: float) -> dict[str, object]:

@@ -48,6 +48,7 @@ def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trai
         "kind": pipeline.spec.model.kind,
         "spec_digest": spec_digest(pipeline),
         "code_version": code_version(),
+        "rows_digest": rows_digest(rows, pipeline.spec.key),
         "data": _data_versions(pipeline, rows),
         "libraries": {name: installed_version(name) for name in LIBRARIES},
     }
@@ -58,6 +59,11 @@ def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trai
     shown = {"rows": asked, "predictions": draft.predict(features).tolist()}
     content[files.EXAMPLE] = json.dumps(shown, default=lambda value: value.isoformat()).encode()
     return write_bundle(folder / "bundle", content, **fields)
+
+
+def rows_digest(rows: pl.DataFrame, key: list[str]) -> str:
+    """Give the SHA-256 of which rows a training set holds, in which part and with which label."""
+    return hashlib.sha256(rows.select(*key, "part", "label").sort(*key).write_csv().encode()).hexdigest()
 
 
 def spec_digest(pipeline: Pipeline) -> str:

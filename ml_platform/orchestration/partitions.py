@@ -25,8 +25,11 @@ def lookback(first: int, last: int) -> dg.TimeWindowPartitionMapping:
 
 
 def whole_days(span: timedelta) -> int:
-    """Count the days that a span touches."""
-    return -(-span // timedelta(days=1))
+    """Count the days before its own that a span reaches back to, from any instant of a day.
+
+    Where a clock goes forward a day has 23 hours, and a span reaches an hour further than its days.
+    """
+    return -(-(span + timedelta(hours=1)) // timedelta(days=1))
 
 
 def stage_asset(

@@ -79,6 +79,7 @@ def _report(
     known: dict[str, Profile],
 ) -> DriftReport:
     found = [known[day] for day in window if day in known]
+    missing = [day for day in window if day not in known]
     return report(
         pipeline=pipeline.name,
         as_of=key,
@@ -87,6 +88,7 @@ def _report(
         champion_as_of=present.as_of if present else None,
         reference=reference,
         current=None if reference is None else merge([reference.profile(_no_rows(reference)), *found]),
+        missing_days=missing,
         monitoring=pipeline.spec.monitoring,
     )
 

@@ -3,12 +3,13 @@
 Everything wrong with it is found when definitions load, and said at once, by file and line.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from inspect import getsource
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandera.pandas as pa
@@ -22,7 +23,15 @@ from ml_platform.data.calendar import Calendar
 from ml_platform.data.sources import Load
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
-from ml_platform.orchestration.spec_faults import Fault, Location, fault_of, nearest, refusal
+from ml_platform.orchestration.spec_checks import (
+    Types,
+    column_faults,
+    feature_faults,
+    join_faults,
+    name_faults,
+    window_faults,
+)
+from ml_platform.orchestration.spec_faults import Fault, Location, fault_of, refusal
 
 
 @dataclass(frozen=True)
@@ -102,17 +111,16 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     found, faults = _find_python(spec, package)
     if faults:
         raise refusal(path, faults)
-    schema = found[("schema",)]
-    schema = schema.to_schema() if hasattr(schema, "to_schema") else schema
-    faults = list(_column_faults(spec, schema)) or list(_window_faults(spec))
-    if faults:
+    schema, types = found["schema",]
+    if faults := list(column_faults(spec, types)) or [*join_faults(spec), *name_faults(spec), *window_faults(spec)]:
         raise refusal(path, faults)
-    code = _code(spec, package)
     try:
-        plan = FeaturePlan.from_spec(spec, code)
-        plan.output_types(*_input_types(spec, schema, plan))
+        plan = FeaturePlan.from_spec(spec, found.get(("features", "python")))
+        made = plan.output_types(*_input_types(spec, types, plan))
     except PlatformError as error:
-        raise refusal(path, _feature_faults(spec, error)) from error
+        raise refusal(path, _plan_faults(spec, error)) from error
+    if faults := list(feature_faults(spec, made)):
+        raise refusal(path, faults)
     lookups = {name: found["features", "lookups", name, "load"] for name in spec.features.lookups}
     return Pipeline(spec, found["source", "load"], lookups, schema, plan)
 
@@ -126,6 +134,7 @@ def raw_types(schema: pa.DataFrameSchema) -> dict[str, pl.DataType]:
 
 
 def _find_python(spec: PipelineSpec, package: str) -> tuple[dict[Location, Any], list[Fault]]:
+    """Give what each path of the spec stands for: a function, the schema with its types, the features' source text."""
     paths: dict[Location, str] = {("source", "load"): spec.source.load, ("schema",): spec.schema_}
     paths |= {("features", "lookups", name, "load"): each.load for name, each in spec.features.lookups.items()}
     if spec.features.python:
@@ -133,77 +142,67 @@ def _find_python(spec: PipelineSpec, package: str) -> tuple[dict[Location, Any],
     found: dict[Location, Any] = {}
     faults: list[Fault] = []
     for location, path in paths.items():
+        expected, hint = "an importable module and a name in it", f"a path with a leading dot is looked up in {package}"
         try:
-            found[location] = _import(path, package)
-        except (ImportError, AttributeError) as error:
-            hint = f"a path with a leading dot is looked up in {package}"
-            faults.append(Fault(location, path, f"an importable module and a name in it ({error})", hint))
+            module, named = _import(path, package)
+            (read, expected), hint = _READERS[location[-1]], f"mend {path}, or name another"
+            found[location] = read(module, named)
+        except Exception as error:  # the author's module runs here, and may raise anything
+            faults.append(Fault(location, path, f"{expected} ({type(error).__name__}: {error})", hint))
     return found, faults
 
 
-def _import(path: str, package: str) -> Any:
-    module, _, name = path.rpartition(".")
-    return getattr(import_module(module, package), name)
+def _import(path: str, package: str) -> tuple[ModuleType, Any]:
+    name, _, attribute = path.rpartition(".")
+    module = import_module(name, package)
+    return module, getattr(module, attribute)
 
 
-def _code(spec: PipelineSpec, package: str) -> str | None:
-    if spec.features.python is None:
-        return None
-    return getsource(import_module(spec.features.python.rpartition(".")[0], package))
+def _function(module: ModuleType, named: Any) -> Callable[..., Any]:
+    del module
+    if not callable(named):
+        raise TypeError(f"{type(named).__name__} is not callable")
+    return named
 
 
-def _column_faults(spec: PipelineSpec, schema: pa.DataFrameSchema) -> Iterator[Fault]:
-    known = list(schema.columns)
-    asked: dict[Location, str] = {
-        ("event_time",): spec.event_time,
-        ("label", "column"): spec.label.column,
-        ("label", "known_at"): spec.label.known_at,
-    }
-    asked |= {("key", place): name for place, name in enumerate(spec.key)}
-    asked |= {("features", "inputs", place): name for place, name in enumerate(spec.features.inputs)}
-    for location, name in asked.items():
-        if name not in known:
-            yield Fault(location, name, "a column of the schema", nearest(name, known))
-    for place, name in enumerate(spec.features.inputs):
-        if name in (spec.label.column, spec.label.known_at):
-            yield Fault(
-                ("features", "inputs", place), name, "a column known at the event time", "it is the label: take it out"
-            )
-    types = raw_types(schema)
-    for location in (("event_time",), ("label", "known_at")):
-        name = asked[location]
-        if name in known and not isinstance(types[name], pl.Datetime):
-            yield Fault(
-                location, f"{name} ({types[name]})", "a timestamp with time zone", "declare it so in the schema"
-            )
+def _source_text(module: ModuleType, named: Any) -> str:
+    _function(module, named)
+    return getsource(module)
 
 
-def _window_faults(spec: PipelineSpec) -> Iterator[Fault]:
-    days, span = spec.partitions.days, spec.split.span.days
-    if span > days:
-        hint = f"partitions has {days} days; shorten train, validation, holdout or embargo"
-        yield Fault(("split",), f"{span} days from the first training row to the as-of", f"at most {days} days", hint)
+def _schema(module: ModuleType, named: Any) -> tuple[pa.DataFrameSchema, dict[str, pl.DataType]]:
+    del module
+    schema = named.to_schema() if hasattr(named, "to_schema") else named
+    return schema, raw_types(schema)
+
+
+_READERS: dict[str | int, tuple[Callable[[ModuleType, Any], Any], str]] = {
+    "load": (_function, "a function"),
+    "schema": (_schema, "a pandera schema or model, with a type for each column"),
+    "python": (_source_text, "a function of a module with source text"),
+}
 
 
 def _input_types(
-    spec: PipelineSpec, schema: pa.DataFrameSchema, plan: FeaturePlan
+    spec: PipelineSpec, types: Types, plan: FeaturePlan
 ) -> tuple[dict[str, pl.DataType], dict[str, dict[str, pl.DataType]]]:
-    types = raw_types(schema)
     lookups: dict[str, dict[str, pl.DataType]] = {}
     for name, lookup in spec.features.lookups.items():
-        lookups[name] = {column: types.get(column, pl.String()) for column in lookup.by}
+        lookups[name] = {column: types[column] for column in lookup.by}
         lookups[name] |= {column: POLARS_TYPES[kind] for column, kind in lookup.columns.items()}
         if lookup.known_at:
             lookups[name][lookup.known_at] = POLARS_TYPES["timestamp"]
     return {name: types[name] for name in plan.raw_columns}, lookups
 
 
-def _feature_faults(spec: PipelineSpec, error: PlatformError) -> list[Fault]:
+def _plan_faults(spec: PipelineSpec, error: PlatformError) -> list[Fault]:
     """Give a fault for each feature that nothing makes, or one for whatever else is wrong with the features."""
-    got, _, rest = str(error).removeprefix("features: got ").partition(", expected ")
+    what, _, said = str(error).partition(": got ")
+    got, _, rest = said.partition(", expected ")
     expected, _, hint = rest.partition(". Hint: ")
     columns = spec.features.columns
     missing = [name for name in got.removeprefix("no column ").split(", ") if name in columns]
+    location = ("features", "python") if what.startswith(("feature function", "feature module")) else ("features",)
     return [
         Fault(("features", "columns", columns.index(name)), f"no column {name}", expected, hint) for name in missing
-    ] or [Fault(("features",), got, expected, hint)]
+    ] or [Fault(location, got if what == "features" else f"{what}: {got}", expected, hint)]

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from ml_platform.contracts.errors import SpecError, examples
+from ml_platform.contracts.lightgbm_params import SET_ELSEWHERE
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.orchestration.yaml_lines import line_of
 
@@ -27,12 +28,13 @@ class Fault:
 
 def fault_of(detail: ErrorDetails) -> Fault:
     """Say what pydantic found in our words."""
-    location = tuple(step for step in detail["loc"] if step != "function-plain")
-    name = str(location[-1]) if location else "attributes"
+    location = tuple(step for step in detail["loc"] if step not in ("function-plain", "[key]"))
+    name = next((step for step in reversed(location) if isinstance(step, str)), "attributes")
     match detail["type"]:
         case "extra_forbidden":
             known = _known_keys(location[:-1])
-            return Fault(location, f"key {name}", f"one of {', '.join(known)}", nearest(name, known))
+            elsewhere = SET_ELSEWHERE.get(name) if "params" in location else None
+            return Fault(location, f"key {name}", f"one of {', '.join(known)}", elsewhere or nearest(name, known))
         case "missing":
             return Fault(location, "nothing", f"a value for {name}", "add it")
         case "value_error":
@@ -84,4 +86,5 @@ def refusal(path: Path, faults: list[Fault]) -> SpecError:
 def _told(path: Path, fault: Fault) -> str:
     line = line_of(path, ("attributes", *fault.location))
     where = ".".join(map(str, fault.location)) or "attributes"
-    return f"{path}:{line}: {where}: got {fault.got}, expected {fault.expected}. Hint: {fault.hint}"
+    said = f"got {fault.got}, expected {fault.expected}. Hint: {fault.hint}"
+    return f"{path}:{line}: {where}: {' '.join(said.split())}"

@@ -49,6 +49,8 @@ class Manifest(Record):
         Kind of model, as in the spec.
     spec_digest, code_version : str
         What was declared, and which code ran.
+    rows_digest : str
+        Which rows it was trained, stopped and held out on.
     data : tuple of TableVersion
         Lake tables the model was trained from.
     libraries : dict of str to str
@@ -63,6 +65,7 @@ class Manifest(Record):
     kind: str
     spec_digest: str
     code_version: str
+    rows_digest: str
     data: tuple[TableVersion, ...]
     libraries: dict[str, str]
     files: dict[str, str]

@@ -6,12 +6,13 @@ A version is known by its bundle's digest: registering the same content again gi
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.contracts.errors import VersionNotFound
+from ml_platform.contracts.errors import BundleDamaged, VersionNotFound
 from ml_platform.contracts.records import Evaluation, ModelVersion, SignatureField
 from ml_platform.registry.bundle import EXAMPLE, SIGNATURE, Bundle, copy_bundle, open_bundle
 
@@ -78,7 +79,7 @@ class MlflowStore:
         return max(wanted, key=lambda each: (each.as_of, each.version), default=None)
 
     def bundle(self, version: ModelVersion) -> Path:
-        """Give a local folder with the version's bundle: downloaded once, verified each time.
+        """Give a local folder with the version's bundle: downloaded once, and again if damaged; verified each time.
 
         Raises
         ------
@@ -88,7 +89,7 @@ class MlflowStore:
         import mlflow.artifacts
 
         place = self.cache / version.digest
-        if place.exists():
+        with suppress(BundleDamaged):  # or not there yet
             return open_bundle(place, version.digest).root
         self.cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=self.cache, prefix=".staged-") as staged:

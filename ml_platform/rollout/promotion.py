@@ -3,7 +3,7 @@
 Pure. Who acts on the answer, and writes it down, is `ml_platform.deployment.controller`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,9 +52,11 @@ def decide_promotion(
     candidate: ModelVersion,
     evaluation: Evaluation | None,
     champion: PresentChampion | None,
-    gates: Sequence[str],
+    gates: Mapping[str, float],
     *,
     is_named: bool,
+    was_champion: bool = False,
+    is_backfill: bool = False,
 ) -> Promote | AlreadyChampion | Refuse:
     """Decide whether the candidate becomes champion.
 
@@ -66,10 +68,15 @@ def decide_promotion(
         Its newest evaluation; one of another version or digest counts as none.
     champion : PresentChampion or None
         The version that serves now, if any.
-    gates : sequence of str
-        Names of the gates that the spec demands.
+    gates : mapping of str to float
+        The gates that the spec demands, by name, each with the bound that a verdict must have been given at.
     is_named : bool
         Whether a person asked for this very version: only then may an older as-of replace a newer one.
+    was_champion : bool
+        Whether the evaluation is the one on which this version was promoted before. Named, it may then come back
+        though it was compared with another champion: that is a rollback.
+    is_backfill : bool
+        Whether a backfill asks; it never moves traffic, unless the version is named.
 
     Returns
     -------
@@ -78,27 +85,36 @@ def decide_promotion(
     """
     if champion and (candidate.version, candidate.digest) == (champion.version, champion.digest):
         return AlreadyChampion()
-    reasons = list(_faults_of_evaluation(candidate, evaluation, champion, gates))
+    if evaluation is None or not _is_of(evaluation, candidate):
+        reasons = [f"Version {candidate.version} with digest {candidate.digest} was never evaluated: evaluate it."]
+    else:
+        reasons = list(_faults_of_verdicts(candidate, evaluation, gates))
+        if not (is_named and was_champion):
+            reasons += _faults_of_rival(candidate, evaluation, champion)
     if not is_named:
         reasons += _faults_of_age(candidate, champion)
+    if is_backfill and not is_named:
+        reasons.append("A backfill never moves traffic: materialize the endpoint by itself, or name the version.")
     return Refuse(tuple(reasons)) if reasons else Promote(previous=champion.version if champion else None)
 
 
-def _faults_of_evaluation(
-    candidate: ModelVersion, evaluation: Evaluation | None, champion: PresentChampion | None, gates: Sequence[str]
-) -> Iterator[str]:
-    if evaluation is None or not _is_of(evaluation, candidate):
-        yield f"Version {candidate.version} with digest {candidate.digest} was never evaluated: evaluate it."
-        return
-    given = {verdict.gate for verdict in evaluation.verdicts}
-    for gate in gates:
+def _faults_of_verdicts(candidate: ModelVersion, evaluation: Evaluation, gates: Mapping[str, float]) -> Iterator[str]:
+    given = {verdict.gate: verdict.bound for verdict in evaluation.verdicts}
+    for gate, bound in gates.items():
         if gate not in given:
             yield f"Gate {gate} gave no verdict on version {candidate.version}: evaluate it again."
+        elif given[gate] != bound:
+            yield f"Gate {gate} was judged at {given[gate]}, the spec says {bound}: evaluate it again."
     if not given:
         yield f"The evaluation of version {candidate.version} holds no verdict at all."
     for verdict in evaluation.verdicts:
         if verdict.outcome != "pass":
             yield f"Gate {verdict.gate} says {verdict.outcome}: {verdict.sentence}"
+
+
+def _faults_of_rival(
+    candidate: ModelVersion, evaluation: Evaluation, champion: PresentChampion | None
+) -> Iterator[str]:
     present = champion.version if champion else None
     if evaluation.champion != present:
         yield (

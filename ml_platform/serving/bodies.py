@@ -18,7 +18,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 
 from ml_platform.contracts.errors import RequestRejected
 from ml_platform.serving.models import ModelTable
-from ml_platform.serving.requests import read_json, rejected
+from ml_platform.serving.requests import NAME_AT_MOST, read_json, rejected
 
 _log = logging.getLogger(__name__)
 _PLACE = re.compile(r"(?:field `(?P<field>\w+)`)?(?: - at `\$\.?(?P<path>[^`]*)`)?$")
@@ -55,8 +55,9 @@ def read_as(content: bytes, shape: type[T]) -> T:
         return msgspec.convert(read_json(content), shape)
     except msgspec.ValidationError as error:
         found = _PLACE.search(str(error))
-        place = ".".join(part for part in ((found["path"], found["field"]) if found else ()) if part) or "body"
-        message = f"{place}: {str(error).partition(' - at')[0]}. Hint: see /schema for the shape of a request"
+        parts = ".".join(part for part in ((found["path"], found["field"]) if found else ()) if part)
+        place, fault = parts[:NAME_AT_MOST] or "body", str(error).partition(" - at")[0][: 2 * NAME_AT_MOST]
+        message = f"{place}: {fault}. Hint: see /schema for the shape of a request"
         raise RequestRejected(message, status=400, field=place) from error
 
 

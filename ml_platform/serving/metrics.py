@@ -24,7 +24,7 @@ class ServerMetrics:
         self._requests = counter("requests", "Requests answered.", "pipeline", "route", "status")
         self._rows = counter("rows", "Rows predicted.", "pipeline")
         self._unseen = counter("unseen_categories", "Values outside the training vocabulary.", "pipeline", "column")
-        self._faults = counter("refresh_faults", "Ledgers, bundles and lookups that could not be read.", "kind")
+        self._faults = counter("refresh_faults", "What a refresh of the loaded versions could not read.", "kind")
         self._latency = Histogram(
             "ml_platform_request_latency_seconds",
             "Time to answer.",
@@ -46,7 +46,7 @@ class ServerMetrics:
             self._unseen.labels(pipeline, column).inc(count)
 
     def count_fault(self, kind: str, count: int = 1) -> None:
-        """Count what a refresh could not read: `ledger`, `bundle` or `lookup`."""
+        """Count what a refresh could not read: `ledger`, `bundle`, `lookup`, or the `refresh` as a whole."""
         self._faults.labels(kind).inc(count)
 
     def show_version(self, pipeline: str, version: int) -> None:

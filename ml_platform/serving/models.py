@@ -29,6 +29,7 @@ REFRESH_EVERY_S = 1.0
 VERSIONS_AT_MOST = 2
 
 _log = logging.getLogger(__name__)
+_ANY_FAULT = (Exception, pl.exceptions.PanicException)  # a panic of Polars, as on damaged bytes, is no Exception
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,8 @@ class ModelTable:
             self.metrics.show_version(name, default.version)
 
     def start(self) -> None:
-        """Refresh now, then every second in a thread of its own."""
-        self.refresh()
+        """Refresh now, then every second in a thread of its own, whatever one refresh meets."""
+        self._try_refresh()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
         self._thread.start()
@@ -129,7 +130,15 @@ class ModelTable:
 
     def _run(self) -> None:
         while not self._stopping.wait(REFRESH_EVERY_S):
+            self._try_refresh()
+
+    def _try_refresh(self) -> None:
+        try:
             self.refresh()
+        except _ANY_FAULT as error:  # the edge of the thread: without it no champion would ever be taken up again
+            self._report("refresh", "refresh", error)
+        else:
+            self._reported.pop("refresh", None)
 
     def _read_pipelines(self) -> list[str]:
         try:
@@ -173,7 +182,7 @@ class ModelTable:
             lookups = predictor.plan.prepare_lookups(predictor.lookups)
             model = LoadedModel(champion.version, champion.digest, champion.as_of, predictor, lookups, {})
             model.score(empty_frame(predictor.signature))  # what cannot run fails here, not in a request
-        except Exception as error:
+        except _ANY_FAULT as error:
             self._report("bundle", what, error)
             return None
         self._reported.pop(what, None)
@@ -192,7 +201,7 @@ class ModelTable:
         try:
             prepared = prepare_lookup(plan, frame)
             _check_same_columns(plan.name, prepared, model.lookups[plan.name])
-        except Exception as error:
+        except _ANY_FAULT as error:
             self._report("lookup", what, error)
             return replace(model, published=published)
         self._reported.pop(what, None)
@@ -205,7 +214,7 @@ class ModelTable:
             _log.error("online store: unreadable %s; the last good table stays", examples(self._online.faults))
         self._online_faults = faults
 
-    def _report(self, kind: str, what: str, error: Exception) -> None:
+    def _report(self, kind: str, what: str, error: BaseException) -> None:
         """Count a fault each time, log it once until it changes."""
         self.metrics.count_fault(kind)
         text = f"{type(error).__name__}: {error}"

@@ -22,10 +22,11 @@ class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PredictAnswer(msgspec.Struct):
-    """One probability for each row; `unseen` counts values that training had not seen, by column."""
+    """One probability for each row, and who gave it; `unseen` counts values that training had not seen, by column."""
 
     pipeline: str
     version: int
+    digest: str
     as_of: str
     predictions: list[float]
     unseen: dict[str, int]
@@ -64,7 +65,7 @@ def score_rows(table: ModelTable, pipeline: str, version: int | None, content: b
     rows = rows_to_frame(asked.rows, model.predictor.signature, model.predictor.batch_at_most)
     predictions, unseen = model.score(rows)
     table.metrics.count_rows(pipeline, len(predictions), unseen)
-    return PredictAnswer(pipeline, model.version, model.as_of, predictions.tolist(), unseen)
+    return PredictAnswer(pipeline, model.version, model.digest, model.as_of, predictions.tolist(), unseen)
 
 
 def read_version(text: str) -> int:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ from ml_platform.features.types import POLARS_TYPES
 _MISSING = object()
 _INVALID = object()
 _INT64 = range(-(2**63), 2**63)
+NAME_AT_MOST = 64
 
 
 class Fault(NamedTuple):
@@ -85,17 +87,17 @@ def rows_to_frame(
     Raises
     ------
     RequestRejected
-        422 with at most five faults; 413 if there are too many rows.
+        422 with at most five faults, after which nothing more is looked at; 413 if there are too many rows.
     """
     check_batch("rows", len(rows), batch_at_most)
     known = {field.name for field in signature}
-    unknown = [
-        Fault(str(name), row, "a field that the model does not take", f"one of {', '.join(sorted(known))}")
+    expected = f"one of {', '.join(sorted(known))}"
+    _refuse(
+        Fault(name[:NAME_AT_MOST], row, "a field that the model does not take", expected)
         for row, values in enumerate(rows)
         for name in values
         if name not in known
-    ]
-    _refuse(unknown)
+    )
     return columns_to_frame({name: [row.get(name, _MISSING) for row in rows] for name in known}, signature)
 
 
@@ -139,11 +141,11 @@ def show(value: object) -> str:
 
 
 def _refuse(faults: Iterable[Fault]) -> None:
-    found = list(faults)
+    found = list(islice(faults, EXAMPLES_AT_MOST + 1))
     if found:
         hint = "GET /v2/models/<pipeline> lists the fields"
         shown = "; ".join(map(str, found[:EXAMPLES_AT_MOST]))
-        more = f"; and {len(found) - EXAMPLES_AT_MOST} more" if len(found) > EXAMPLES_AT_MOST else ""
+        more = "; and more" if len(found) > EXAMPLES_AT_MOST else ""
         raise RequestRejected(f"{shown}{more}. Hint: {hint}", status=422, field=found[0].field)
 
 

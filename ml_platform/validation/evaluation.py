@@ -57,11 +57,11 @@ def evaluate(
     """
     metrics = {"candidate": score(labels, candidate)}
     metrics |= {name: score(labels, predictions) for name, predictions in baselines.items()}
-    if champion is not None and champion.predictions is not None:
-        metrics["champion"] = score(labels, champion.predictions)
     rivals = {name: metrics[name] for name in baselines}
     holdout = Measured(rows=len(labels), candidate=metrics["candidate"], rivals=rivals)
     pair = None if champion is None else _paired(labels, candidate, champion)
+    if pair is not None and (known := next(iter(pair.rivals.values()))):
+        metrics["champion"] = dict(known)  # on the rows that it was not trained on
     return Evaluation(
         pipeline=version.pipeline,
         version=version.version,

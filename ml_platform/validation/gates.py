@@ -92,7 +92,7 @@ def _judge_bound(gate: Gate, rows: int, value: float) -> Verdict:
     if gate.at_most is not None:
         is_within, allowed = value <= gate.at_most, f"at most {gate.at_most:g}"
     else:
-        is_within, allowed = value >= _bound(gate), f"at least {_bound(gate):g}"
+        is_within, allowed = value >= gate.bound, f"at least {gate.bound:g}"
     sentence = f"{gate.metric} {value:.4f} on {_count(rows)}; allowed: {allowed}"
     return _verdict(gate, "pass" if is_within else "fail", sentence, rows, value)
 
@@ -106,7 +106,7 @@ def _judge_rivals(gate: Gate, measured: Measured, value: float) -> Verdict:
     best = min(known, key=lambda name: worse_by(gate.metric, known[name], 0.0))
     worse = worse_by(gate.metric, value, known[best])
     if gate.better_by is None:
-        is_within, allowed = worse <= _bound(gate) + _ROUNDING, f"allowed: worse by {_bound(gate):g}"
+        is_within, allowed = worse <= gate.bound + _ROUNDING, f"allowed: worse by {gate.bound:g}"
     else:
         is_within, allowed = -worse >= gate.better_by - _ROUNDING, f"needed: better by {gate.better_by:g}"
     compared = "equal to" if worse == 0 else f"{abs(worse):.3g} {'worse' if worse > 0 else 'better'} than"
@@ -124,16 +124,9 @@ def _verdict(
         outcome=outcome,
         sentence=sentence,
         value=value if math.isfinite(value) else None,
-        bound=_bound(gate),
+        bound=gate.bound,
         reference=reference,
         rows=rows,
-    )
-
-
-def _bound(gate: Gate) -> float:
-    """Give the one number that the spec guarantees a gate to name."""
-    return next(
-        bound for bound in (gate.at_most, gate.at_least, gate.worse_by_at_most, gate.better_by) if bound is not None
     )
 
 

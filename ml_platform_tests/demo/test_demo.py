@@ -14,6 +14,9 @@ from ml_platform.contracts.home import Home
 from ml_platform.demo import story
 from ml_platform.demo.platform import MARKER, fresh_home
 from ml_platform.ledger.store import SqlLedger
+from ml_platform_tests.pipelines.marks import QUIET
+
+pytestmark = QUIET
 
 PIPELINE = "flight_delays"
 
@@ -42,13 +45,27 @@ def test_a_step_that_did_not_happen_ends_the_story() -> None:
         story._require(False, "the data job", "a successful run")
 
 
+def test_stores_that_the_environment_names_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be production's; they are forgotten before anything else is done."""
+    for name in story.ELSEWHERE:
+        monkeypatch.setenv(name, "production")
+    (tmp_path / "thesis.txt").touch()
+
+    with pytest.raises(PlatformError, match="an earlier demo's"):
+        story.run_demo(Home(tmp_path), tmp_path)
+
+    assert not {name for name in os.environ if os.environ[name] == "production"}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_main_job_on_real_flights(tmp_path: Path) -> None:
     """The whole loop in real processes: data, model, endpoint, drift, the daemon's retrain, the endpoint after it."""
     home = Home(tmp_path / "demo")
     command = [sys.executable, "-m", "ml_platform.cli", "demo", "--home", str(home.root)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, check=False)
+    elsewhere = {"ML_PLATFORM_LAKE": f"{tmp_path}/lake", "ML_PLATFORM_LEDGER": f"sqlite:///{tmp_path}/ledger.db"}
+    env = {**os.environ, **elsewhere, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "COLUMNS": "200"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -60,6 +77,7 @@ def test_the_main_job_on_real_flights(tmp_path: Path) -> None:
     assert decisions[2].actor == f"sensor {PIPELINE}_drift"
     assert _mlflow_statuses(home) == {"FINISHED"}
     assert _processes_of(home) == []
+    assert list(tmp_path.iterdir()) == [home.root]
 
 
 def _auc_of(output: str, model: str, month: str) -> float:

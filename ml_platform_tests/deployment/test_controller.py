@@ -16,6 +16,7 @@ from ml_platform_tests.fakes.model_store import InMemoryModelStore
 from ml_platform_tests.fakes.target import RecordingTarget
 
 GATE = "log_loss_at_most_0_65"
+BOUND = 0.65
 
 
 class CrashError(Exception):
@@ -43,7 +44,7 @@ class World:
         """Write an evaluation into the ledger."""
         decisions = self.ledger.read("flights")
         present = champion(decisions)
-        verdict = Verdict(gate=GATE, outcome=outcome, sentence="Seen.", value=0.5, bound=0.65, reference=None, rows=9)
+        verdict = Verdict(gate=GATE, outcome=outcome, sentence="Seen.", value=0.5, bound=BOUND, reference=None, rows=9)
         evaluation = Evaluation(
             pipeline="flights",
             version=version.version,
@@ -71,7 +72,7 @@ class World:
             ledger=self.ledger,
             store=self.store,
             target=self.target,
-            gates=[GATE],
+            gates={GATE: BOUND},
             is_named=is_named,
             actor="test",
         )
@@ -228,3 +229,15 @@ def test_whoever_is_overtaken_by_another_promotion_is_judged_against_the_new_cha
         world.promote(slow)
     assert world.kinds() == ["evaluated", "evaluated", "promoted", "promotion_refused"]
     assert world.store.aliases("flights") == {"champion": 2}
+
+
+def test_a_former_champion_comes_back_by_name(world: World) -> None:
+    """On the evaluation that it was promoted on, though a later one says otherwise."""
+    first = world.train("2013-01-01")
+    world.promote(first)
+    world.promote(world.train("2013-02-01"))
+    world.evaluate(first, "inconclusive")
+    with pytest.raises(PromotionRefused):
+        world.promote(first)
+    assert world.promote(first, is_named=True).version == first.version
+    assert world.store.aliases("flights") == {"champion": first.version}

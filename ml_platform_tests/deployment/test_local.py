@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ml_platform.contracts.records import ModelVersion
 from ml_platform.deployment import LocalTarget
 from ml_platform.deployment.local import ROWS_PER_REQUEST
 from ml_platform.ledger import SqlLedger
+from ml_platform.registry.bundle import open_bundle
 from ml_platform_tests.fakes import bundles
 
 
@@ -30,6 +30,7 @@ class FakeServer(ThreadingHTTPServer):
         self.listed: list[str] = ["3"]
         self.lists_after = 0
         self.answers_as: int | None = None
+        self.digest: str | None = "d" * 64
         self.status = 200
         self.drops_rows = 0
         self.batch_at_most = 10_000
@@ -58,7 +59,8 @@ class _Answers(BaseHTTPRequestHandler):
         self.server.bodies.append(body)
         version = self.server.answers_as or int(self.path.rpartition("?version=")[2])
         scores = [float(len(json.dumps(row))) for row in body["rows"]][self.server.drops_rows :]
-        return self._answer(self.server.status, {"pipeline": "flights", "version": version, "predictions": scores})
+        answer = {"pipeline": "flights", "version": version, "digest": self.server.digest, "predictions": scores}
+        return self._answer(self.server.status, answer)
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
         self.send_response(status)
@@ -85,25 +87,26 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """Make a bundle of two files, one in a folder."""
-    folder = tmp_path / "bundle"
-    (folder / "lookups").mkdir(parents=True)
-    (folder / "manifest.json").write_text('{"files": {}}')
-    (folder / "lookups" / "planes.arrow").write_bytes(b"arrow")
-    return folder
+    """Make a bundle, some of its files in a folder."""
+    return bundles.make_bundle(tmp_path / "bundle").root
 
 
 @pytest.fixture
 def version(bundle: Path) -> ModelVersion:
     """Give the version of that bundle."""
-    digest = sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+    digest = open_bundle(bundle).digest
     return ModelVersion(pipeline="flights", version=3, digest=digest, as_of="2013-06-01", run_id="r")
 
 
 @pytest.fixture
 def target(home: Home, server: FakeServer) -> LocalTarget:
-    """Give a target whose server runs."""
+    """Give a target whose server runs, on a bundle that was deployed here."""
+    _deployed(home, server)
     return LocalTarget(home, server.url)
+
+
+def _deployed(home: Home, server: FakeServer) -> None:
+    (home.bundles / "flights" / str(server.digest)).mkdir(parents=True)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -117,7 +120,7 @@ def test_a_bundle_is_deployed_whole_and_alone(
     place = Path(target.deploy(version, bundle))
     assert place == home.bundles / "flights" / version.digest
     assert _files(place) == _files(bundle)
-    assert list(place.parent.iterdir()) == [place]
+    assert not list(place.parent.glob(".*"))
 
 
 def test_deploying_again_touches_nothing(target: LocalTarget, version: ModelVersion, bundle: Path) -> None:
@@ -128,25 +131,27 @@ def test_deploying_again_touches_nothing(target: LocalTarget, version: ModelVers
     assert place.stat().st_ino == inode
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "model.txt", "lookups/depot.arrow"])
 @pytest.mark.parametrize("content", ["damaged", None])
 def test_a_damaged_place_is_replaced(
-    target: LocalTarget, version: ModelVersion, bundle: Path, content: str | None
+    target: LocalTarget, version: ModelVersion, bundle: Path, name: str, content: str | None
 ) -> None:
-    """Also one whose manifest is missing."""
-    manifest = Path(target.deploy(version, bundle)) / "manifest.json"
-    manifest.write_text(content) if content else manifest.unlink()
+    """Whichever file was changed, or is missing."""
+    damaged = Path(target.deploy(version, bundle)) / name
+    damaged.write_text(content) if content else damaged.unlink()
     place = Path(target.deploy(version, bundle))
     assert _files(place) == _files(bundle)
-    assert list(place.parent.iterdir()) == [place]
+    assert not list(place.parent.glob(".*"))
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "model.txt"])
 def test_another_bundle_than_the_registered_one_is_refused(
-    target: LocalTarget, home: Home, version: ModelVersion, bundle: Path
+    home: Home, version: ModelVersion, bundle: Path, name: str
 ) -> None:
     """Before anything is copied."""
-    (bundle / "manifest.json").write_text("altered")
-    with pytest.raises(BundleDamaged, match=f"expected {version.digest}"):
-        target.deploy(version, bundle)
+    (bundle / name).write_text("altered")
+    with pytest.raises(BundleDamaged, match=f"{name} in bundle"):
+        LocalTarget(home, "http://127.0.0.1:1").deploy(version, bundle)
     assert not home.bundles.exists()
 
 
@@ -211,16 +216,29 @@ def test_anything_but_scores_of_that_version_is_an_error(
         target.score("flights", [{"x": 1}], 3)
 
 
+@pytest.mark.parametrize("digest", ["f" * 64, "", None])
+def test_a_server_of_another_home_is_refused(target: LocalTarget, server: FakeServer, digest: str | None) -> None:
+    """It has a version of that number too, but not this home's."""
+    server.digest = digest
+    with pytest.raises(ServingError, match=rf"{server.url}: got .* from bundle {digest},.*set ML_PLATFORM_SERVER"):
+        target.score("flights", [{"x": 1}], 3)
+
+
 @pytest.mark.slow
-def test_the_real_server_is_started_when_none_runs(home: Home, tmp_path: Path) -> None:
-    """It serves what was deployed and promoted, and takes the rows as they come out of a frame."""
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_the_real_server_is_started_when_none_runs(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_elsewhere: bool
+) -> None:
+    """It serves what was deployed and promoted, in whichever ledger, and takes the rows as they come out of a frame."""
+    ledger_url = f"sqlite:///{tmp_path / 'elsewhere.db'}" if is_elsewhere else home.ledger_url
+    monkeypatch.setenv("ML_PLATFORM_LEDGER", ledger_url if is_elsewhere else "")
     built = bundles.make_bundle(tmp_path / "built")
     version = ModelVersion(
         pipeline=bundles.PIPELINE, version=1, digest=built.digest, as_of=built.manifest.as_of, run_id="r"
     )
     target = LocalTarget(home, "http://127.0.0.1:1")
     target.deploy(version, built.root)
-    bundles.promote(SqlLedger(home.ledger_url), 1, built)
+    bundles.promote(SqlLedger(ledger_url), 1, built)
     names = [field.name for field in bundles.SIGNATURE]
     scores = target.score(bundles.PIPELINE, bundles.make_rows(250).select(names).to_dicts(), 1)
     assert len(scores) == 250

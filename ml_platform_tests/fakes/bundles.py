@@ -139,6 +139,7 @@ def make_bundle(root: Path, seed: int = 0, **changed: bytes) -> Bundle:
         as_of=f"2013-01-{21 + seed:02d}",
         kind="lightgbm",
         spec_digest="0" * 64,
+        rows_digest="0" * 64,
         code_version="test",
         data=(),
         libraries={"lightgbm": lgb.__version__},

@@ -1,8 +1,10 @@
 """The online store: a reader sees the newest table that can be read."""
 
+import os
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from ml_platform.features.online import OnlineStore
 
@@ -50,3 +52,32 @@ def test_damaged_from_the_start_is_as_never_published(tmp_path: Path) -> None:
     store = OnlineStore(tmp_path)
     assert store.read("parcels", "road") is None
     assert store.faults == {"parcels/road": 1}
+
+
+def test_folder_that_cannot_be_looked_into_keeps_the_last_table(tmp_path: Path) -> None:
+    """A file in its place is counted once; the folder that comes back is read again."""
+    store, folder = OnlineStore(tmp_path), tmp_path / "parcels"
+    store.publish("parcels", "road", NEW)
+    kept = store.read("parcels", "road")
+    folder.rename(tmp_path / "aside")
+    folder.write_text("a file")
+    assert [store.read("parcels", "road") is kept for _ in range(2)] == [True, True]
+    assert store.faults == {"parcels/road": 1}
+    folder.unlink()
+    (tmp_path / "aside").rename(folder)
+    mended = store.read("parcels", "road")
+    assert mended is not None
+    assert mended.equals(NEW)
+
+
+@pytest.mark.usefixtures("capfd")  # Polars says on standard error where it panicked
+def test_no_damaged_byte_ends_the_reader(tmp_path: Path) -> None:
+    """Polars panics on some of them, and its panic is no Exception."""
+    store, path = OnlineStore(tmp_path), tmp_path / "parcels" / "road.arrow"
+    store.publish("parcels", "road", NEW)
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + b"\x01" + whole[at + 1 :])
+        os.utime(path, ns=(at, at))
+        store.read("parcels", "road")
+    assert store.faults["parcels/road"] > 0

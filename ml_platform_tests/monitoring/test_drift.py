@@ -1,5 +1,6 @@
 """A report says what drifted, how far, and when there is too little to say anything."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from ml_platform.contracts.errors import ShapeMismatch
 from ml_platform.contracts.records import DriftReport, Window
 from ml_platform.contracts.spec import Monitoring
-from ml_platform.monitoring.drift import compare, report
+from ml_platform.monitoring.drift import NULL_SHARE_RISE_AT_MOST, compare, report
 from ml_platform.monitoring.plots import drift_plot, drift_table
 from ml_platform.monitoring.profiles import Profile, fit_reference
 
@@ -32,7 +33,11 @@ REFERENCE = fit_reference(_frame(10_000), COLUMNS)
 
 
 def _report(
-    current: Profile | None, champion: int | None = 1, reference: Profile = REFERENCE, **monitoring: float
+    current: Profile | None,
+    champion: int | None = 1,
+    reference: Profile = REFERENCE,
+    missing_days: Sequence[str] = (),
+    **monitoring: float,
 ) -> DriftReport:
     return report(
         pipeline="flight_delays",
@@ -42,6 +47,7 @@ def _report(
         champion_as_of="2013-03-01" if champion else None,
         reference=reference if champion else None,
         current=current,
+        missing_days=missing_days,
         monitoring=Monitoring.model_validate(monitoring),
     )
 
@@ -113,6 +119,32 @@ def test_null_shares_are_reported() -> None:
     frame = _frame(1000).with_columns(temp=pl.lit(None, dtype=pl.Float64))
     column = _report(REFERENCE.profile(frame)).columns[0]
     assert (column.reference_null_share, column.current_null_share, column.is_drifted) == (0.0, 1.0, True)
+
+
+def test_a_window_with_a_missing_day_is_a_data_fault() -> None:
+    """Whatever the days that are there look like: quality before drift."""
+    found = _report(REFERENCE.profile(_frame(3000, warmer_by=3.0)), missing_days=["2013-06-25", "2013-06-27"])
+    assert (found.outcome, found.columns[0].is_drifted) == ("inconclusive", True)
+    assert found.sentence.startswith("data fault: no rows on 2013-06-25, 2013-06-27; 3,000 rows against")
+
+
+@pytest.mark.parametrize(
+    ("before", "more", "outcome"),
+    [(0, 0, "drifted"), (0, 1, "inconclusive"), (0, -1, "drifted"), (500, 0, "drifted"), (500, 1, "inconclusive")],
+)
+def test_a_column_that_turned_null_is_a_data_fault(before: int, more: int, outcome: str) -> None:
+    """At the limit, beyond it and within it, by its rise over the reference; other columns' drift changes nothing."""
+
+    def some_null(nulls: int, warmer_by: float = 0.0) -> pl.DataFrame:
+        hour = pl.when(pl.int_range(pl.len()) >= nulls).then("hour")
+        return _frame(1000, warmer_by).with_columns(hour=hour, carrier=pl.when(hour.is_not_null()).then("carrier"))
+
+    reference = fit_reference(some_null(before), COLUMNS)
+    nulls = before + int(1000 * NULL_SHARE_RISE_AT_MOST) + more
+    found = _report(reference.profile(some_null(nulls, warmer_by=3.0)), reference=reference)
+    assert found.outcome == outcome
+    if outcome == "inconclusive":
+        assert found.sentence.startswith("data fault: null share rose by more than 0.25 in hour, carrier; 1,000 rows")
 
 
 def test_only_profiles_of_one_reference_are_compared() -> None:

@@ -57,12 +57,17 @@ def test_drift_asks_for_a_new_model() -> None:
         (
             {},
             {"requests": [RetrainRequest("2013-06-25", "a"), RetrainRequest("2013-01-01", "c")]},
-            "as-of 2013-07-01 is within 7 days of the last request's, 2013-06-25: cooling down",
+            "as-of 2013-07-01 is within 7 days of a request's, 2013-06-25: cooling down",
         ),
         (
             {},
-            {"requests": [RetrainRequest("2013-09-01", "a")]},
-            "as-of 2013-07-01 is within 7 days of the last request's, 2013-09-01: cooling down",
+            {"requests": [RetrainRequest("2013-09-01", "a"), RetrainRequest("2013-07-07", "c")]},
+            "as-of 2013-07-01 is within 7 days of a request's, 2013-07-07: cooling down",
+        ),
+        (
+            {},
+            {"requests": [RetrainRequest("2013-01-01", "backfill-b", has_failed=True)]},
+            "backfill-b has already asked for a retrain",
         ),
     ],
 )
@@ -71,10 +76,25 @@ def test_reasons_not_to_act(report: dict[str, Any], changes: dict[str, Any], bec
     assert _decide(DRIFTED.model_copy(update=report), **changes) == (False, because)
 
 
-@pytest.mark.parametrize(("last", "is_requested"), [("2013-06-24", True), ("2013-06-25", False), ("2013-06-23", True)])
-def test_the_cool_down_ends_exactly_when_it_has_passed(last: str, is_requested: bool) -> None:
-    """Seven days after the last request's as-of, not after its clock time."""
-    assert _decide(requests=[RetrainRequest(last, "a")])[0] is is_requested
+@pytest.mark.parametrize(
+    ("other", "is_requested"),
+    [
+        ("2013-06-23", True),
+        ("2013-06-24", True),
+        ("2013-06-25", False),
+        ("2013-07-07", False),
+        ("2013-07-08", True),
+        ("2013-12-31", True),
+    ],
+)
+def test_the_cool_down_ends_exactly_when_it_has_passed(other: str, is_requested: bool) -> None:
+    """Seven days before and after a request's as-of, whenever that was asked; one far ahead blocks no earlier day."""
+    assert _decide(requests=[RetrainRequest(other, "a")])[0] is is_requested
+
+
+def test_a_request_that_failed_starts_no_cool_down() -> None:
+    """There is no model of those days yet."""
+    assert _decide(requests=[RetrainRequest("2013-06-30", "a", has_failed=True)])[0]
 
 
 def test_the_first_reason_is_given() -> None:
@@ -97,6 +117,20 @@ def test_a_newest_report_that_is_stable_silences_older_drift() -> None:
     stable = DRIFTED.model_copy(update={"as_of": "2013-07-02", "outcome": "stable"})
     decided = decide_all([(DRIFTED, "a"), (stable, "a")], **PRESENT)
     assert [decision.is_requested for _, decision in decided] == [False, False]
+
+
+def test_an_inconclusive_report_silences_nothing() -> None:
+    """The newest that found something out decides; those beyond the data are declined for what they are."""
+    inconclusive = {"outcome": "inconclusive", "sentence": "too few rows"}
+    late, early = (DRIFTED.model_copy(update=inconclusive | {"as_of": as_of}) for as_of in ("2013-12-31", "2013-01-01"))
+    newer = DRIFTED.model_copy(update={"as_of": "2013-07-02"})
+    decided = decide_all([(early, "b"), (DRIFTED, "b"), (newer, "b"), (late, "b")], **PRESENT)
+    assert [decision.is_requested for _, decision in decided] == [False, False, True, False]
+    assert [decision.because for _, decision in decided if not decision.is_requested] == [
+        "the report is inconclusive: too few rows",
+        "superseded by the report of 2013-07-02, which came in the same tick",
+        "the report is inconclusive: too few rows",
+    ]
 
 
 def test_no_reports_need_no_decision() -> None:

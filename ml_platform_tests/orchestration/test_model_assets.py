@@ -1,7 +1,8 @@
 """The model stages run: candidate, verdicts, endpoint; and the endpoint follows nothing that its gates did not pass."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -11,7 +12,7 @@ from dagster import DagsterInvalidSubsetError
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger import champion
 from ml_platform.orchestration.housekeeping import housekeeping_sensors
-from ml_platform.orchestration.mlflow_run import EXPERIMENT, end_abandoned
+from ml_platform.orchestration.mlflow_run import EXPERIMENT, end_abandoned, owner_tags
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS
 from ml_platform_tests.pipelines.world import (
@@ -134,15 +135,15 @@ def test_an_abandoned_mlflow_run_is_ended_by_whoever_comes_next(world: World) ->
         dagster_run = world.instance.add_run(
             dg.DagsterRun(job_name="tiny_retrain", run_id=f"run-{status}", status=status)
         )
-        tags = {"dagster_run_id": dagster_run.run_id}
+        tags = {"dagster_run_id": dagster_run.run_id, **owner_tags(world.instance)}
         left[status.value] = client.create_run(experiment.experiment_id, tags=tags).info.run_id
     foreign = client.create_run(experiment.experiment_id).info.run_id
-    unknown = client.create_run(experiment.experiment_id, tags={"dagster_run_id": "of a lost instance"}).info.run_id
+    others = {"dagster_run_id": "of another installation", "dagster_instance": "another"}
+    foreign_too = client.create_run(experiment.experiment_id, tags=others).info.run_id
     assert world.materialize("candidate", key=AS_OF).success
     found = {name: client.get_run(run_id).info.status for name, run_id in left.items()}
     assert found == {"FAILURE": "FAILED", "CANCELED": "KILLED", "STARTED": "RUNNING"}
-    assert client.get_run(foreign).info.status == "RUNNING"
-    assert client.get_run(unknown).info.status == "FAILED"
+    assert [client.get_run(each).info.status for each in (foreign, foreign_too)] == ["RUNNING", "RUNNING"]
 
 
 def test_the_sensor_ends_an_abandoned_mlflow_run(world: World) -> None:
@@ -150,7 +151,7 @@ def test_the_sensor_ends_an_abandoned_mlflow_run(world: World) -> None:
     client, experiment = _client(world), _client(world).get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     dagster_run = world.instance.create_run_for_job(world.definitions.resolve_job_def("tiny_retrain"))
-    tags = {"dagster_run_id": dagster_run.run_id}
+    tags = {"dagster_run_id": dagster_run.run_id, **owner_tags(world.instance)}
     run_id = client.create_run(experiment.experiment_id, tags=tags).info.run_id
     assert end_abandoned(client, world.instance) == []
     world.instance.report_run_failed(dagster_run)
@@ -228,26 +229,74 @@ def test_an_older_version_is_promoted_only_by_its_number(world: World) -> None:
     assert world.promoted() == [1, 2]
 
 
+def _naming(version: int) -> dict[str, Any]:
+    return {"run_config": {"ops": {"tiny__endpoint": {"config": {"version": version}}}}}
+
+
 def test_a_named_version_still_needs_its_verdicts(world: World) -> None:
-    """They were given against the champion of then, not of now."""
-    assert world.run("retrain", LATER).success
-    named = world.materialize("endpoint", run_config={"ops": {"tiny__endpoint": {"config": {"version": 1}}}})
+    """A candidate that was never evaluated does not serve, whoever names it."""
+    assert world.materialize("training_set", "candidate", key=LATER).success
+    named = world.materialize("endpoint", **_naming(2))
     assert not named.success
-    assert "was compared with no champion, but the champion is now version 2" in error_of(named)
-    assert world.promoted() == [1, 2]
+    assert "was never evaluated" in error_of(named)
+    assert world.promoted() == [1]
 
 
-def test_a_backfill_of_models_never_moves_the_endpoint(world: World) -> None:
-    """A walk-forward over as-of partitions: candidates and verdicts, the champion stays."""
+def test_a_former_champion_comes_back_by_its_number(world: World) -> None:
+    """A rollback: on the verdicts that it was promoted on."""
+    assert world.run("retrain", LATER).success
+    assert world.materialize("endpoint", **_naming(1)).success
+    assert world.promoted() == [1, 2, 1]
+
+
+def test_a_verdict_at_another_bound_does_not_count(world: World) -> None:
+    """A lax gate passes; with the strict one back in the spec, the verdict on the lax one promotes nothing."""
+    lax = [*tiny().spec.gates[:-1], tiny().spec.gates[-1].model_copy(update={"better_by": 0.0})]
+    spec = tiny().spec.model_copy(update={"gates": lax})
+    target = InProcessTarget(world.home)
+    loose = replace(world, definitions=definitions(replace(tiny(), spec=spec), target=target))
+    assert loose.materialize("training_set", "candidate", "evaluation", key=LATER).success
+    refused = world.materialize("endpoint")
+    assert not refused.success
+    assert "was judged at 0.0, the spec says" in error_of(refused)
+    assert world.promoted() == [1]
+
+
+def test_a_training_set_that_was_cut_anew_judges_no_one(world: World) -> None:
+    """A longer holdout holds rows that the candidate was fitted on."""
+    assert world.materialize("training_set", "candidate", key=LATER).success
+    split = tiny().spec.split
+    longer = split.model_copy(update={"holdout": split.holdout + timedelta(days=3)})
+    spec = tiny().spec.model_copy(update={"split": longer})
+    other = replace(world, definitions=definitions(replace(tiny(), spec=spec)))
+    assert other.materialize("training_set", key=LATER).success
+    result = world.materialize("evaluation", key=LATER)
+    assert not result.success
+    assert "the training set was made again since" in error_of(result)
+    assert world.promoted() == [1]
+
+
+def test_a_backfill_of_models_gives_candidates_and_verdicts(world: World) -> None:
+    """A walk-forward over as-of partitions; the champion stays."""
     before = champion(world.decisions())
     stages = ("training_set", "candidate", "evaluation")
     passed = [world.materialize(*stages, key=key).success for key in (EARLIER, LATEST)]
     assert passed == [False, True]  # the champion was trained on the holdout of the first
     assert champion(world.decisions()) == before
-    assert world.promoted() == [1]
     newest = world.models.newest("tiny")
     assert newest is not None
     assert (newest.version, newest.as_of) == (3, LATEST)
+
+
+def test_a_backfill_of_the_whole_job_never_moves_the_endpoint(world: World) -> None:
+    """It refuses, though every gate passed; materialized by itself afterwards, it follows."""
+    result = world.run("retrain", LATER, tags={"dagster/backfill": "walk"})
+    assert not result.success
+    assert all(_checks(result).values())
+    assert "A backfill never moves traffic" in error_of(result)
+    assert world.promoted() == [1]
+    assert world.materialize("endpoint").success
+    assert world.promoted() == [1, 2]
 
 
 @pytest.fixture

@@ -1,7 +1,11 @@
 """A wrong spec is refused when definitions load: every fault with file, line, what was got, expected, and a hint."""
 
 import re
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -10,10 +14,11 @@ from dagster.components.testing import create_defs_folder_sandbox
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.orchestration import MLPipeline
+from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform.orchestration.resources import platform_resources
 from ml_platform_tests.pipelines.marks import DAGSTER
-from ml_platform_tests.pipelines.world import FOLDER
+from ml_platform_tests.pipelines.world import FOLDER, definitions, tiny
 
 pytestmark = DAGSTER
 
@@ -141,8 +146,134 @@ FAULTS = {
         "",
         "features.lookups.road: got .*, expected known_at and tolerance together.*",
     ),
+    "lookup by a column that no row has": (
+        "by: [line]\n        columns",
+        "by: [lime]\n        columns",
+        "features.lookups.lines.by.0: got lime, expected the key, the event time or an input. Hint: did you mean line?",
+    ),
+    "lookup by the label": (
+        "by: [line]\n        columns",
+        "by: [is_late]\n        columns",
+        "features.lookups.lines.by.0: got is_late, expected the key, the event time or an input.*",
+    ),
+    "schema that is none": (
+        "schema: .schema.Rides",
+        "schema: .source.load_rides",
+        "schema: got .source.load_rides, expected a pandera schema or model, .*AttributeError.*",
+    ),
+    "source that is no function": (
+        "load: .source.load_rides",
+        "load: .source.LINES",
+        "source.load: got .source.LINES, expected a function .*list is not callable.* Hint: mend .source.LINES, or .*",
+    ),
+    "lookup that is no function": (
+        "load: .source.load_road",
+        "load: .source.LINES",
+        "features.lookups.road.load: got .source.LINES, expected a function .*",
+    ),
+    "features that are no function": (
+        "python: .features.build",
+        "python: .features.pl",
+        "features.python: got .features.pl, expected a function of a module with source text .*not callable.*",
+    ),
+    "features without a source text": (
+        "python: .features.build",
+        "python: math.sqrt",
+        "features.python: got math.sqrt, expected a function of a module with source text .*Error.*",
+    ),
+    "feature function that fails": (
+        "      lines:\n",
+        "      buses:\n",
+        "features.python: got feature function build: ColumnNotFoundError.*",
+    ),
+    "owner that Dagster refuses": (
+        'owners: ["team:tests"]',
+        "owners: [bob]",
+        "owners.0: got bob, expected an e-mail address or team:<name>. Hint: mend owners",
+    ),
+    "input twice": (
+        "inputs: [line, passengers]",
+        "inputs: [line, passengers, line]",
+        "features.inputs: got .*, expected each name once, not line again. Hint: mend inputs",
+    ),
+    "feature twice": (
+        "road_ice, lines_stops]",
+        "road_ice, lines_stops, hour]",
+        "features.columns: got .*, expected each name once, not hour again.*",
+    ),
+    "key twice": ("key: [ride_id]", "key: [ride_id, ride_id]", "key: got .*, expected each name once, .*ride_id"),
+    "event time as a feature": (
+        "road_ice, lines_stops]",
+        "road_ice, lines_stops, departs_at]",
+        "features.columns.6: got departs_at, expected neither key nor event time.*",
+    ),
+    "key as a feature": (
+        "road_ice, lines_stops]",
+        "road_ice, lines_stops, ride_id]",
+        "features.columns.6: got ride_id, expected neither key nor event time.*",
+    ),
+    "feature with a name of the training set": (
+        "road_ice, lines_stops]",
+        "road_ice, lines_stops, day]",
+        "features.columns.6: got day, expected a name other than partition, day, label, .*",
+    ),
+    "feature of a kind no model takes": (
+        "columns: {ice: float64}",
+        "columns: {ice: timestamp}",
+        "features.columns.4: got road_ice .Datetime.*, expected a number, bool or string. Hint: derive one .*",
+    ),
+    "label that is no bool": (
+        "column: is_late",
+        "column: arrived_at",
+        "label.column: got arrived_at .Datetime.*, expected a bool, or a number that is 0 or 1. .*",
+    ),
+    "no window": ("window: 5d", "window: 0d", "monitoring.window: got 0d, expected more than no time. .*"),
+    "no tolerance": ("tolerance: 3h", "tolerance: 0h", "features.lookups.road.tolerance: got 0h, expected more"),
+    "no training window": ("{train: 14d", "{train: 0d", "split.train: got 0d, expected more than no time. .*"),
+    "duration beyond all time": (
+        "holdout: 5d}",
+        "holdout: 9999999999d}",
+        "split.holdout: got 9999999999d, expected a duration like 7d or 6h.*",
+    ),
+    "misspelt parameter": (
+        "num_leaves: 7",
+        "num_leafs: 7",
+        "models.gbm.params.num_leafs: got key num_leafs, expected one of .* Hint: did you mean num_leaves?",
+    ),
+    "parameter of a wrong kind": (
+        "num_leaves: 7",
+        "num_leaves: many",
+        "models.gbm.params.num_leaves: got 'many', expected a valid integer. Hint: mend num_leaves",
+    ),
+    "parameter out of bounds": (
+        "num_leaves: 7",
+        "num_leaves: 1",
+        "models.gbm.params.num_leaves: got 1, expected greater than or equal to 2.*",
+    ),
+    "boosting that cannot stop early": (
+        "num_leaves: 7",
+        "boosting: dart",
+        "models.gbm.params.boosting: got 'dart', expected 'gbdt' or 'rf'.*",
+    ),
+    "parameter that the spec has": (
+        "num_leaves: 7",
+        "n_estimators: 7",
+        "models.gbm.params.n_estimators: got key n_estimators, .* Hint: set rounds beside params",
+    ),
+    "parameter that the trainer sets": (
+        "num_leaves: 7",
+        "metric: auc",
+        "models.gbm.params.metric: got key metric, .* Hint: the trainer sets it: take it out",
+    ),
 }  # fmt: skip
-LINE_OF = {"known_at without tolerance": "      road:", "missing key": "attributes:"}
+LINE_OF = {
+    "known_at without tolerance": "      road:",
+    "lookup by a column that no row has": "by: [lime]",
+    "lookup by the label": "by: [is_late]",
+    "feature of a kind no model takes": "columns: [line, passengers, crowding",
+    "feature function that fails": "python: .features.build",
+}
+LAKE_TABLES = {"quarantine", "profiles"}
 
 
 @pytest.mark.parametrize("case", FAULTS)
@@ -206,6 +337,74 @@ def test_the_sound_spec_resolves(tmp_path: Path) -> None:
     pipeline = _resolve(tmp_path / "defs.yaml", TEXT)
     assert [field.name for field in pipeline.signature] == ["ride_id", "departs_at", "line", "passengers"]
     assert pipeline.table("raw") == "tiny/raw"
+
+
+def _stages() -> set[str]:
+    graph = definitions().resolve_asset_graph()
+    return {key.path[-1] for key in graph.get_all_asset_keys()} - set(tiny().spec.features.lookups)
+
+
+def test_a_lookup_may_not_take_the_name_of_another_table(tmp_path: Path) -> None:
+    """Every stage of the graph and every other table of the lake."""
+    for name in _stages() | LAKE_TABLES:
+        text = _changed("      lines:\n", f"      {name}:\n")
+        with pytest.raises(
+            SpecError,
+            match=rf":{_line(text, f'      {name}:')}: features\.lookups\.{name}: got {name}, expected a name",
+        ):
+            _resolve(tmp_path / "defs.yaml", text)
+
+
+def test_owners_are_those_that_dagster_takes(tmp_path: Path) -> None:
+    """No more: Dagster would refuse them with a traceback."""
+    for owner in ("team:tests", "a.b@c.org", "a@b", "team:", "%a@b.org", "team tests"):
+        path, text = tmp_path / "defs.yaml", _changed("team:tests", owner)
+        try:
+            dg.AssetSpec("raw", owners=[owner])
+        except dg.DagsterInvalidDefinitionError:
+            with pytest.raises(SpecError, match=r"owners\.0: got"):
+                _resolve(path, text)
+        else:
+            assert _resolve(path, text).spec.owners == [owner]
+
+
+def test_retraining_needs_no_pause(tmp_path: Path) -> None:
+    """`cool_down` alone may be no time."""
+    assert _resolve(tmp_path / "defs.yaml", _changed("cool_down: 5d", "cool_down: 0d")).spec.retrain.cool_down.days == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "said"), [("1 / 0", "ZeroDivisionError"), ("def (", "SyntaxError"), ("import polarz", "ModuleNotFound")]
+)
+def test_whatever_an_authors_module_raises_is_a_fault_of_its_field(
+    module: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told with the others, by the exception's name."""
+    (tmp_path / f"broken_{said}.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    text = _changed(".source.load_rides", f"broken_{said}.load").replace(".schema.Rides", ".schema.Ride")
+    with pytest.raises(SpecError) as caught:
+        _resolve(tmp_path / "defs.yaml", text)
+    first, second = str(caught.value).splitlines()
+    assert f"source.load: got broken_{said}.load, expected an importable module and a name in it ({said}" in first
+    assert "schema: got .schema.Ride, expected" in second
+
+
+def test_a_spec_is_checked_without_lightgbm() -> None:
+    """It is heavy, and definitions load in every process of a run."""
+    code = "import sys; from ml_platform_tests.pipelines.world import tiny; tiny(); print('lightgbm' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("hours", "days"), [(1, 1), (6, 1), (23, 1), (24, 2), (47, 2), (48, 3)])
+def test_a_tolerance_reaches_back_over_a_day_of_23_hours(hours: int, days: int) -> None:
+    """From the first instant of the day after the clocks went forward; the partition mapping and the read agree."""
+    assert whole_days(timedelta(hours=hours)) == days
+    berlin = ZoneInfo("Europe/Berlin")
+    midnight = datetime(2020, 3, 30, tzinfo=berlin).astimezone(UTC)
+    reached = (midnight - timedelta(hours=hours)).astimezone(berlin).date()
+    assert (date(2020, 3, 30) - reached).days == days
 
 
 def _in_a_defs_folder(text: str) -> str:

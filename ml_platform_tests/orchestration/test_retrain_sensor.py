@@ -6,12 +6,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ml_platform.contracts.errors import LedgerConflict
 from ml_platform.contracts.records import ColumnDrift, Decision, DecisionKind, DriftReport
 from ml_platform.orchestration import retrain_sensor
 from ml_platform.orchestration.partitions import days
 from ml_platform_tests.fakes.ledger import InMemoryLedger
 from ml_platform_tests.pipelines.marks import DAGSTER
-from ml_platform_tests.pipelines.world import RANGE_END, RANGE_START, definitions, tiny
+from ml_platform_tests.pipelines.tiny.source import FAULTS
+from ml_platform_tests.pipelines.world import LAST, RANGE_END, RANGE_START, World, definitions, faults, tiny
 
 pytestmark = DAGSTER
 
@@ -167,22 +169,68 @@ def test_no_second_request_before_the_cool_down_is_over(watching: Watch) -> None
     ]
 
 
-ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+@pytest.mark.parametrize(
+    ("status", "is_evaluated", "asks_again"),
+    [
+        (dg.DagsterRunStatus.FAILURE, False, True),
+        (dg.DagsterRunStatus.CANCELED, False, True),
+        (dg.DagsterRunStatus.FAILURE, True, False),
+        (dg.DagsterRunStatus.SUCCESS, False, False),
+    ],
+)
+def test_a_run_that_evaluated_nothing_starts_no_cool_down(
+    watching: Watch, status: dg.DagsterRunStatus, is_evaluated: bool, asks_again: bool
+) -> None:
+    """A later group may ask again; the one that asked may not, since its run key is launched once."""
+    watching.instance.add_run(dg.DagsterRun(job_name="tiny_retrain", status=dg.DagsterRunStatus.FAILURE))  # by hand
+    watching.write("evaluated", {"as_of": FIRST})  # before the request: of an earlier run
+    watching.drift(_report(FIRST, is_drifted=True), backfill="b")
+    [request] = watching.tick()
+    launched = {"dagster/run_key": str(request.run_key)}
+    watching.instance.add_run(dg.DagsterRun(job_name="tiny_retrain", status=status, tags=launched))
+    watching.write("evaluated", {"as_of": FIRST if is_evaluated else SECOND})
+    watching.drift(_report("2020-01-24", is_drifted=True), backfill="b")
+    assert watching.tick() == []
+    assert "b has already asked" in watching.newest().because
+    watching.drift(_report(SECOND, is_drifted=True))
+    assert bool(watching.tick()) is asks_again
+
+
+CANDIDATE = dg.AssetKey(["tiny", "candidate"])
+ON_ITS_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 @pytest.mark.parametrize("status", ON_ITS_WAY)
-def test_no_request_while_a_retrain_is_on_its_way(watching: Watch, status: dg.DagsterRunStatus) -> None:
-    """Queued counts too, though a queued run cannot be made here: it needs a code location."""
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"job_name": "tiny_retrain"},
+        {"job_name": "__ASSET_JOB", "asset_selection": {CANDIDATE, dg.AssetKey(["tiny", "endpoint"])}},
+    ],
+)
+def test_no_request_while_a_retrain_is_on_its_way(
+    watching: Watch, run: dict[str, Any], status: dg.DagsterRunStatus
+) -> None:
+    """By its job or from the asset graph. Queued counts too, but a queued run needs a code location."""
     assert {*ON_ITS_WAY, dg.DagsterRunStatus.QUEUED} == set(retrain_sensor.UNFINISHED)
-    watching.instance.add_run(dg.DagsterRun(job_name="tiny_retrain", status=status))
+    watching.instance.add_run(dg.DagsterRun(**run, status=status))
     watching.drift(_report(FIRST, is_drifted=True))
     assert watching.tick() == []
     assert watching.newest().because == "a retrain is running"
 
 
 def test_an_ended_retrain_holds_nothing_up(watching: Watch) -> None:
-    """Nor does a run of another job."""
+    """Nor does a run of another job, of other assets, or of another pipeline."""
     watching.instance.add_run(dg.DagsterRun(job_name="tiny_data", status=dg.DagsterRunStatus.STARTED))
+    for key in (["tiny", "drift"], ["other", "candidate"]):
+        others = frozenset([dg.AssetKey(key)])
+        status = dg.DagsterRunStatus.STARTED
+        watching.instance.add_run(dg.DagsterRun(job_name="__ASSET_JOB", asset_selection=others, status=status))
     watching.instance.add_run(dg.DagsterRun(job_name="tiny_retrain", status=dg.DagsterRunStatus.FAILURE))
     watching.drift(_report(FIRST, is_drifted=True))
     assert len(watching.tick()) == 1
@@ -235,6 +283,92 @@ def test_a_repeated_tick_asks_the_same_and_writes_nothing(watching: Watch) -> No
     ]
     assert watching.ledger.read("tiny") == written
     assert watching.tick() == []
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        None,
+        {"outcome": "drifted"},
+        _report(SECOND, is_drifted=True).model_copy(update={"as_of": "soon"}).model_dump(mode="json"),
+    ],
+)
+def test_what_is_no_report_is_skipped(watching: Watch, report: dict[str, Any] | None) -> None:
+    """Reported by hand in the UI, of another version, of no day: the reports before and after it are decided on."""
+    watching.drift(_report(FIRST, is_drifted=False))
+    metadata = {} if report is None else {"report": report}
+    watching.instance.report_runless_asset_event(
+        dg.AssetMaterialization(["tiny", "drift"], partition=SECOND, metadata=metadata)
+    )
+    watching.drift(_report(THIRD, is_drifted=True))
+    assert [request.partition_key for request in watching.tick()] == [THIRD]
+    assert watching.decisions() == [("retrain_declined", FIRST), ("retrain_requested", THIRD)]
+    assert watching.tick() == []
+
+
+def test_a_cursor_that_was_emptied_starts_from_now(watching: Watch) -> None:
+    """As the first tick does; the UI leaves an empty text."""
+    watching.drift(_report(FIRST, is_drifted=True))
+    watching.cursor = ""
+    assert watching.tick() == []
+    assert watching.decisions() == []
+    assert watching.cursor
+
+
+class Shared(InMemoryLedger):
+    """A ledger to which somebody else writes after each reading, a few times."""
+
+    writes = 0
+    reads = 0
+
+    def read(self, pipeline: str, after: int = 0) -> list[Decision]:
+        """Read, count, and let the other one write."""
+        decisions = list(super().read(pipeline, after))
+        self.reads += 1
+        if self.writes:
+            self.writes -= 1
+            self.append(pipeline, "evaluated", expected_seq=len(decisions) + 1, actor="other", because="a test")
+        return decisions
+
+
+def test_a_tick_reads_the_ledger_once(watch: Watch) -> None:
+    """However many reports there are: each reading verifies the whole chain, and a tick has 60 s."""
+    watch.ledger = ledger = Shared()
+    watch.tick()
+    watch.drift(*[_report(f"2020-01-{day}", is_drifted=True) for day in range(20, 31)], backfill="b")
+    before = ledger.reads
+    watch.tick()
+    assert ledger.reads == before + 1
+    assert len(watch.decisions()) == 11
+
+
+def test_a_tick_that_another_writer_overtook_fails_and_is_repeated(watch: Watch) -> None:
+    """It decided on what was no longer so."""
+    watch.ledger = ledger = Shared()
+    watch.write("promoted", {"digest": "d", "as_of": CHAMPION})
+    watch.tick()
+    watch.drift(_report(FIRST, is_drifted=True))
+    ledger.writes = 1
+    with pytest.raises(LedgerConflict, match="read again and decide again"):
+        watch.tick()
+    [request] = watch.tick()
+    assert request.partition_key == FIRST
+
+
+def test_a_data_fault_asks_for_no_retrain(world: World, watching: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quality before drift: of two drifted windows, the one that lacks a day is declined; its check warns too."""
+    monkeypatch.setenv(FAULTS, faults(drifted=["2020-01-30", LAST]))
+    assert world.run("data", "2020-01-30", LAST).success
+    for as_of, outcome in (("2020-02-02", "inconclusive"), ("2020-02-01", "drifted")):
+        result = world.run("monitor", as_of)
+        [found] = result.asset_materializations_for_node("tiny__drift")
+        assert found.metadata["outcome"].value == outcome
+        assert [each.passed for each in result.get_asset_check_evaluations()] == [False]
+        watching.instance.report_runless_asset_event(found)
+        asked = [request.partition_key for request in watching.tick()]
+        assert asked == ([as_of] if outcome == "drifted" else [])
+    declined = next(each for each in watching.ledger.read("tiny") if each.kind == "retrain_declined")
+    assert declined.because.startswith("the report is inconclusive: data fault: no rows on 2020-02-01;")
 
 
 class Dying(InMemoryLedger):

@@ -13,6 +13,7 @@ FIELDS = {
     "as_of": "2013-07-01",
     "kind": "lightgbm",
     "spec_digest": "0" * 64,
+    "rows_digest": "0" * 64,
     "code_version": "1",
     "data": (TableVersion(table="raw", version=3, rows=10),),
     "libraries": {"lightgbm": "4"},

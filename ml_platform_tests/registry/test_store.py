@@ -227,13 +227,13 @@ def test_a_damaged_bundle_is_not_registered(shelf: Shelf, tmp_path: Path) -> Non
     assert shelf.store.newest(PIPELINE) == shelf.versions["second"]
 
 
-def test_a_damaged_cache_is_refused(shelf: Shelf, tracking: Tracking, tmp_path: Path) -> None:
-    """Every time, not only when it was downloaded."""
+@pytest.mark.parametrize("name", ["model.txt", "manifest.json"])
+def test_a_damaged_cache_is_downloaded_again(shelf: Shelf, tracking: Tracking, tmp_path: Path, name: str) -> None:
+    """It is verified every time, not only when it was downloaded."""
     store, version = MlflowStore(tracking.url, tmp_path / "cache", LOADER), shelf.versions["first"]
-    (store.bundle(version) / "model.txt").write_bytes(b"tree")
-    for _ in range(2):
-        with pytest.raises(BundleDamaged, match=r"model\.txt in bundle .* got SHA-256"):
-            store.bundle(version)
+    (store.bundle(version) / name).write_bytes(b"tree")
+    assert open_bundle(store.bundle(version), version.digest).manifest == shelf.bundles["first"].manifest
+    assert list((tmp_path / "cache").iterdir()) == [store.bundle(version)]
 
 
 def test_a_damaged_registry_is_refused(shelf: Shelf, tracking: Tracking, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from ml_platform.contracts.records import Evaluation, ModelVersion, Outcome, Verdict
 from ml_platform.rollout import AlreadyChampion, Promote, Refuse, decide_promotion
 
-GATES = ("log_loss_at_most_0_65", "log_loss_not_worse_than_champion")
+GATES = {"log_loss_at_most_0_65": 0.65, "log_loss_not_worse_than_champion": 0.002}
+SECOND = tuple(GATES)[1]
 CANDIDATE = ModelVersion(pipeline="flights", version=7, digest="seven", as_of="2013-07-01", run_id="r")
 
 
@@ -25,7 +26,9 @@ class Live:
 
 def _verdict(gate: str, outcome: Outcome = "pass") -> Verdict:
     sentence = f"{gate} was looked at."
-    return Verdict(gate=gate, outcome=outcome, sentence=sentence, value=0.5, bound=0.65, reference=None, rows=900)
+    return Verdict(
+        gate=gate, outcome=outcome, sentence=sentence, value=0.5, bound=GATES.get(gate, 0.0), reference=None, rows=900
+    )
 
 
 def _evaluation(*outcomes: Outcome, champion: int | None = 6, **changes: Any) -> Evaluation:
@@ -78,13 +81,13 @@ def test_an_evaluation_of_anything_else_counts_as_none(changes: dict[str, Any]) 
 def test_a_gate_that_did_not_pass_refuses_with_its_own_sentence(outcome: Outcome) -> None:
     """Inconclusive is as good as a failure here."""
     (reason,) = _reasons(_evaluation("pass", outcome), Live())
-    assert reason == f"Gate {GATES[1]} says {outcome}: {GATES[1]} was looked at."
+    assert reason == f"Gate {SECOND} says {outcome}: {SECOND} was looked at."
 
 
 def test_a_demanded_gate_without_verdict_refuses() -> None:
     """Such as one that was added to the spec after the evaluation."""
     (reason,) = _reasons(_evaluation("pass"), Live())
-    assert f"Gate {GATES[1]} gave no verdict" in reason
+    assert f"Gate {SECOND} gave no verdict" in reason
 
 
 def test_a_verdict_that_nobody_demands_must_pass_too() -> None:
@@ -95,7 +98,7 @@ def test_a_verdict_that_nobody_demands_must_pass_too() -> None:
 
 def test_no_verdict_at_all_refuses_even_when_none_is_demanded() -> None:
     """Nothing measured is inconclusive."""
-    answer = decide_promotion(CANDIDATE, _evaluation(), Live(), [], is_named=True)
+    answer = decide_promotion(CANDIDATE, _evaluation(), Live(), {}, is_named=True)
     assert answer == Refuse(("The evaluation of version 7 holds no verdict at all.",))
 
 
@@ -159,3 +162,35 @@ def test_what_was_promoted_is_champion_afterwards(live: Live | None) -> None:
     if isinstance(answer, Promote):
         live = replace(live or Live(), version=CANDIDATE.version, digest=CANDIDATE.digest, as_of=CANDIDATE.as_of)
     assert decide_promotion(CANDIDATE, evaluation, live, GATES, is_named=False) == AlreadyChampion()
+
+
+def test_a_verdict_given_at_another_bound_counts_as_none() -> None:
+    """The spec has changed since: a verdict on the old margin says nothing of the new one."""
+    stricter = {**GATES, SECOND: 0.0}
+    answer = decide_promotion(CANDIDATE, PASSED, Live(), stricter, is_named=False)
+    assert answer == Refuse((f"Gate {SECOND} was judged at 0.002, the spec says 0.0: evaluate it again.",))
+
+
+def test_a_backfill_never_moves_traffic() -> None:
+    """Though every gate passed and the version is newer; a person may still name it."""
+    answer = decide_promotion(CANDIDATE, PASSED, Live(), GATES, is_named=False, is_backfill=True)
+    assert isinstance(answer, Refuse)
+    assert "A backfill never moves traffic" in answer.reasons[0]
+    named = decide_promotion(CANDIDATE, PASSED, Live(), GATES, is_named=True, is_backfill=True)
+    assert named == Promote(previous=6)
+
+
+def test_a_former_champion_comes_back_by_name_alone() -> None:
+    """A rollback: its evaluation knows another rival, and its as-of is older."""
+    live = Live(version=9, digest="nine", as_of="2013-08-01")
+    back = {"is_named": True, "was_champion": True}
+    assert decide_promotion(CANDIDATE, PASSED, live, GATES, **back) == Promote(previous=9)
+    for less in ({"is_named": False}, {"was_champion": False}):
+        assert isinstance(decide_promotion(CANDIDATE, PASSED, live, GATES, **{**back, **less}), Refuse)
+
+
+def test_a_former_champion_needs_its_passing_verdicts_too() -> None:
+    """A rollback is no way around the gates."""
+    failed = _evaluation("pass", "fail")
+    answer = decide_promotion(CANDIDATE, failed, Live(), GATES, is_named=True, was_champion=True)
+    assert isinstance(answer, Refuse)

@@ -1,6 +1,8 @@
 """The loaded versions: what the ledger and the online store say is taken up, what is damaged is not."""
 
 import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +13,7 @@ from ml_platform.contracts.home import Home
 from ml_platform.contracts.records import Decision
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger.store import SqlLedger
+from ml_platform.serving import models
 from ml_platform.serving.models import ModelTable
 from ml_platform_tests.fakes.bundles import PIPELINE, SIGNATURE, deploy, make_bundle, make_lookups, make_rows, promote
 
@@ -173,3 +176,48 @@ def test_wrong_online_lookup_keeps_the_last(home: Home, table: ModelTable, fault
     table.refresh()
     assert table.find(PIPELINE).score(ROWS)[0].tolist() == expected
     assert _metric(table, 'ml_platform_refresh_faults_total{kind="lookup"} 1.0')
+
+
+class BrokenOnline(OnlineStore):
+    """An online store that fails in ways nobody foresaw, until it is mended."""
+
+    fault: type[BaseException] | None = RuntimeError
+
+    def read(self, pipeline: str, lookup: str) -> pl.DataFrame | None:
+        """Read, unless it is broken."""
+        if self.fault:
+            raise self.fault("unforeseen")
+        return super().read(pipeline, lookup)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, pl.exceptions.PanicException])
+def test_thread_outlives_whatever_a_refresh_meets(
+    home: Home,
+    ledger: SqlLedger,
+    fault: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """At the start too: it is counted and logged once, and what comes after it is taken up."""
+    monkeypatch.setattr(models, "REFRESH_EVERY_S", 0.01)
+    promote(ledger, 1, deploy(home))
+    table = ModelTable(home, ledger)
+    table._online = online = BrokenOnline(home.online)
+    online.fault = fault
+    with caplog.at_level(logging.ERROR):
+        table.start()
+        try:
+            _wait_until(lambda: _metric(table, 'ml_platform_refresh_faults_total{kind="refresh"} 3.0'))
+            assert table.pipelines() == []
+            online.fault = None
+            _wait_until(lambda: table.pipelines() == [PIPELINE])
+        finally:
+            table.stop()
+    assert [record.message.count("unforeseen") for record in caplog.records] == [1]
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.001)

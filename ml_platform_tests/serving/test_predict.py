@@ -1,16 +1,20 @@
 """`POST /predict/{pipeline}`: good rows score as offline, bad ones are refused with the field named, never a 500."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from ml_platform.contracts.errors import RequestRejected
+from ml_platform.registry.bundle import open_bundle
 from ml_platform.serving.predictor import Predictor
-from ml_platform_tests.fakes.bundles import PLAN, make_bundle, make_lookups, make_rows, to_json_rows
+from ml_platform.serving.requests import rows_to_frame
+from ml_platform_tests.fakes.bundles import PLAN, SIGNATURE, make_bundle, make_lookups, make_rows, to_json_rows
 
 Client = TestClient[Litestar]
 GOOD = to_json_rows(make_rows(1, 5))[0] | {"weight": 2.5}
@@ -32,6 +36,7 @@ def test_online_is_offline(client: Client, tmp_path: Path) -> None:
     np.testing.assert_allclose(batch["predictions"], offline, rtol=0, atol=1e-12)
     np.testing.assert_allclose(single, offline[:20], rtol=0, atol=1e-12)
     assert (batch["pipeline"], batch["version"], batch["as_of"]) == ("parcels", 1, "2013-01-21")
+    assert batch["digest"] == open_bundle(tmp_path / "b").digest
 
 
 def test_offset_of_a_time_does_not_matter(client: Client) -> None:
@@ -110,7 +115,24 @@ def test_at_most_five_faults_are_told(client: Client) -> None:
     answer = client.post("/predict/parcels", json={"rows": [GOOD | {"carrier": row} for row in range(150)]})
     message = answer.json()["error"]["message"]
     assert message.count("carrier in row") == 5
-    assert "and 145 more" in message
+    assert message.endswith("; and more.")
+
+
+@pytest.mark.parametrize("row", [{"x" * 90_000: 1}, {f"{at}": 1 for at in range(7_000)}])
+def test_unknown_fields_do_not_come_back_as_a_book(client: Client, row: dict[str, Any]) -> None:
+    """Neither a long name nor many names; beside the rows as in them."""
+    within = client.post("/predict/parcels", json={"rows": [row]})
+    beside = client.post("/predict/parcels", json={"rows": [GOOD], **row})
+    assert (within.status_code, beside.status_code) == (422, 400)
+    assert max(len(within.content), len(beside.content)) < 1500
+
+
+def test_nothing_is_looked_at_beyond_the_examples() -> None:
+    """A row of millions of unknown fields costs no more than one of six."""
+    names = iter([f"{at}" for at in range(100)])
+    with pytest.raises(RequestRejected, match="and more"):
+        rows_to_frame([cast(Mapping[str, Any], names)], SIGNATURE, 1)
+    assert next(names) == "6"
 
 
 @pytest.mark.parametrize(

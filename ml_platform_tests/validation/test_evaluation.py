@@ -46,7 +46,7 @@ def test_the_record_names_the_version_and_its_numbers() -> None:
     assert found.metrics == {
         "candidate": score(LABELS, CHANCES),
         "prior": score(LABELS, PRIOR),
-        "champion": score(LABELS, PRIOR),
+        "champion": score(LABELS[NEW], PRIOR[NEW]),
     }
     assert Evaluation.model_validate_json(found.model_dump_json()) == found
 

@@ -1,0 +1,54 @@
+"""Fitting a candidate: from a training set to a registered version, logged to the MLflow run it belongs to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ml_platform.contracts.ports import ModelStore
+from ml_platform.contracts.records import ModelVersion
+from ml_platform.data.lake import Lake
+from ml_platform.orchestration.metadata import picture, version_links
+from ml_platform.orchestration.packaging import package
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.tracking import log_fit
+from ml_platform.training.trainer import Trained
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A registered candidate and the fit it came from."""
+
+    version: ModelVersion
+    experiment_id: str
+    trained: Trained
+
+    def metadata(self) -> dict[str, Any]:
+        """Show the candidate in the UI."""
+        from ml_platform.validation.plots import importance_plot
+
+        return {
+            **version_links(self.version, self.experiment_id),
+            "rounds": self.trained.rounds,
+            "importance": picture(importance_plot(self.trained.importance), "importance"),
+        }
+
+
+def fit_candidate(pipeline: Pipeline, lake: Lake, models: ModelStore, mlflow: Any, as_of: str) -> Fitted:
+    """Fit on the training set of an as-of partition, and register the bundle.
+
+    Parameters
+    ----------
+    mlflow : MlFlow
+        The dagster-mlflow resource.
+    """
+    from ml_platform.training.lightgbm import fit_lightgbm
+
+    run = mlflow.active_run().info
+    rows = lake.read(pipeline.table("training_set"), [as_of])
+    trained = fit_lightgbm(rows, pipeline.spec.features.columns, pipeline.spec.model)
+    with TemporaryDirectory() as folder:
+        bundle = package(pipeline, lake, as_of, rows, trained, Path(folder))
+        log_fit(mlflow, pipeline, as_of, rows, trained, bundle)
+        version = models.register(pipeline.name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run.run_id)
+    return Fitted(version, run.experiment_id, trained)

@@ -1,0 +1,91 @@
+"""What the text of a spec must have in common with the schema and with what its features turn out to be.
+
+Pure: from a spec and types to faults. What the text alone can tell is checked in `ml_platform.contracts.spec`; finding
+and trying the author's Python is the business of `ml_platform.orchestration.resolution`.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from ml_platform.contracts.spec import PipelineSpec
+from ml_platform.data.lake import PARTITION
+from ml_platform.data.splits import DAY, KNOWN_AT, LABEL, PART
+from ml_platform.features.types import INSTANT, POLARS_TYPES, widen_type
+from ml_platform.orchestration.spec_faults import Fault, Location, nearest
+
+Types = Mapping[str, pl.DataType]
+OWN_COLUMNS = (PARTITION, DAY, LABEL, KNOWN_AT, PART)
+LABEL_TYPES = (pl.Boolean(), pl.Int64(), pl.Float64())
+MODEL_TYPES = (pl.Int64(), pl.Float64(), pl.Boolean(), pl.String(), pl.Null())
+
+
+def column_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
+    """Hold the columns that a spec names against those of the schema."""
+    entering = _entering(spec)
+    label: dict[Location, str] = {("label", "column"): spec.label.column, ("label", "known_at"): spec.label.known_at}
+    for location, name in (entering | label).items():
+        if name not in types:
+            yield Fault(location, name, "a column of the schema", nearest(name, list(types)))
+        else:
+            yield from _type_faults(location, name, types[name])
+    for location, name in entering.items():
+        if name in label.values():
+            yield Fault(location, name, "a column known at the event time", "it is the label: take it out")
+
+
+def join_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    """See that each lookup is joined on columns that are known when a prediction is asked for."""
+    entering = list(_entering(spec).values())
+    for name, lookup in spec.features.lookups.items():
+        for place, column in enumerate(lookup.by):
+            if column not in entering:
+                location = ("features", "lookups", name, "by", place)
+                yield Fault(location, column, "the key, the event time or an input", nearest(column, entering))
+
+
+def window_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    """See that the split fits into the partitions."""
+    days, span = spec.partitions.days, spec.split.span.days
+    if span > days:
+        hint = f"partitions has {days} days; shorten train, validation, holdout or embargo"
+        yield Fault(("split",), f"{span} days from the first training row to the as-of", f"at most {days} days", hint)
+
+
+def name_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    """See that the columns of the features table have names of their own."""
+    features: dict[Location, str] = {
+        ("features", "columns", place): name for place, name in enumerate(spec.features.columns)
+    }
+    for location, name in features.items():
+        if name in (*spec.key, spec.event_time):
+            hint = "a model learns nothing from a key, and derives hour or weekday from an event time: take it out"
+            yield Fault(location, name, "neither key nor event time", hint)
+    for location, name in (_entering(spec) | features).items():
+        if location[:2] != ("features", "inputs") and name in OWN_COLUMNS:
+            yield Fault(location, name, f"a name other than {', '.join(OWN_COLUMNS)}", "rename the column")
+
+
+def feature_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
+    """See that a model can take each feature."""
+    for place, name in enumerate(spec.features.columns):
+        if widen_type(types[name]) not in MODEL_TYPES:
+            hint = "derive one in features.python"
+            yield Fault(("features", "columns", place), f"{name} ({types[name]})", "a number, bool or string", hint)
+
+
+def _entering(spec: PipelineSpec) -> dict[Location, str]:
+    """Give the columns that are known when a prediction is asked for, by where they are named."""
+    columns: dict[Location, str] = {("event_time",): spec.event_time}
+    columns |= {("key", place): name for place, name in enumerate(spec.key)}
+    return columns | {("features", "inputs", place): name for place, name in enumerate(spec.features.inputs)}
+
+
+def _type_faults(location: Location, name: str, dtype: pl.DataType) -> Iterator[Fault]:
+    allowed, expected = {
+        ("event_time",): ((INSTANT,), "a timestamp with time zone"),
+        ("label", "known_at"): ((INSTANT,), "a timestamp with time zone"),
+        ("label", "column"): (LABEL_TYPES, "a bool, or a number that is 0 or 1"),
+    }.get(location, (tuple(POLARS_TYPES.values()), f"one of {', '.join(POLARS_TYPES)}"))
+    if widen_type(dtype) not in allowed:
+        yield Fault(location, f"{name} ({dtype})", expected, "declare it so in the schema")
