@@ -239,7 +239,7 @@ class Monitoring(SpecPart):
 
 
 class Retrain(SpecPart):
-    """When drift asks for a new model: not again before `cool_down` has passed since the last request's as-of."""
+    """When drift asks for a new model: never within `cool_down` of another request's as-of."""
 
     when: list[Literal["drift"]] = ["drift"]
     cool_down: Days = timedelta(days=7)
