@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from ml_platform.cli import app
@@ -59,6 +60,7 @@ def test_an_empty_ledger_prints_nothing(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_named_with_its_option_and_without_traceback(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -149,6 +149,7 @@ def test_tables_do_not_touch_each_other(lake: Lake) -> None:
     assert _read(lake) == {"a": [1]}
 
 
+@pytest.mark.slow
 def test_writers_in_other_processes_lose_nothing(tmp_path: Path) -> None:
     """Two begin at the same instant on a table that neither has seen, each writing its own partitions."""
     root = str(tmp_path / "lake")

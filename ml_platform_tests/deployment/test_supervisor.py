@@ -32,6 +32,8 @@ services = [Service(**fields) for fields in json.loads(sys.argv[1])]
 raise SystemExit(supervise(services, Path(sys.argv[2]), lambda line: print(line, flush=True)))
 """
 
+pytestmark = pytest.mark.slow
+
 
 def _free_port() -> int:
     with socket.socket() as probe:

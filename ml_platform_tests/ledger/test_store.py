@@ -125,6 +125,7 @@ def test_a_decision_taken_out_before_the_new_ones_is_found(ledger: SqlLedger, fi
         ledger.read("flights", after=2)
 
 
+@pytest.mark.slow
 def test_two_processes_lose_no_decision_and_share_no_number(file: Path) -> None:
     """Both make the schema and append at once; the chain is whole and each one's decisions are all there, in order."""
     argv = [sys.executable, "-c", WRITER, f"sqlite:///{file}"]

@@ -390,6 +390,7 @@ def test_whatever_an_authors_module_raises_is_a_fault_of_its_field(
     assert "schema: got .schema.Ride, expected" in second
 
 
+@pytest.mark.slow
 def test_a_spec_is_checked_without_lightgbm() -> None:
     """It is heavy, and definitions load in every process of a run."""
     code = "import sys; from ml_platform_tests.pipelines.world import tiny; tiny(); print('lightgbm' in sys.modules)"

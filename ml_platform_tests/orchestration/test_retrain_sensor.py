@@ -15,7 +15,7 @@ from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS
 from ml_platform_tests.pipelines.world import LAST, RANGE_END, RANGE_START, World, definitions, faults, tiny
 
-pytestmark = DAGSTER
+pytestmark = [pytest.mark.slow, *DAGSTER]
 
 CHAMPION = "2020-01-16"
 FIRST, SECOND, THIRD, FOURTH = "2020-01-23", "2020-01-25", "2020-01-27", "2020-01-29"  # cool-down: 5 days
