@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from ml_platform.contracts.home import Home
+from ml_platform.features.online import OnlineStore
 from ml_platform.ledger import champion, evaluation_of
 from ml_platform.orchestration.mlflow_run import end_abandoned, open_experiment
 from ml_platform_tests.pipelines.fixtures import enter, make_world
@@ -31,18 +33,37 @@ PLACES = [
 ]
 
 
+NEW_DAY = "2020-02-02"  # not loaded yet
+DATA_PLACES = [
+    "after:tiny__raw",
+    "after:tiny__road",
+    "after:tiny__validated",
+    "return:ml_platform.data.lake:Lake.write",
+]
+TABLES = ("raw", "validated", "quarantine", "road", "features")
+
+
 @pytest.fixture(scope="module")
 def killed(trained_home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Home]:
     """Give, for each place, the home of a retrain that was killed there."""
-    folder = tmp_path_factory.mktemp("killed")
-    begun = copy_home(trained_home, folder / "begun")
+    return _killed(trained_home, tmp_path_factory.mktemp("killed"), "retrain", LATER, PLACES)
+
+
+@pytest.fixture(scope="module")
+def killed_data(trained_home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Home]:
+    """Give, for each place, the home in which the load of a new day was killed there."""
+    return _killed(trained_home, tmp_path_factory.mktemp("killed_data"), "data", NEW_DAY, DATA_PLACES)
+
+
+def _killed(source: Home, folder: Path, job: str, key: str, places: list[str]) -> dict[str, Home]:
+    begun = copy_home(source, folder / "begun")
     begun.dagster.mkdir()
     shutil.copy(ROOT / "dagster.yaml", begun.dagster)
     with dg.DagsterInstance.from_config(str(begun.dagster)) as instance:
         assert instance.get_runs() == []
-    homes = {place: copy_home(begun, folder / str(number)) for number, place in enumerate(PLACES)}
+    homes = {place: copy_home(begun, folder / str(number)) for number, place in enumerate(places)}
     asked = [f"{home.root}={place}" for place, home in homes.items()]
-    command = [sys.executable, "-W", "ignore", "-m", "ml_platform_tests.pipelines.killed", "retrain", LATER, *asked]
+    command = [sys.executable, "-W", "ignore", "-m", "ml_platform_tests.pipelines.killed", job, key, *asked]
     variables = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # a library with threads cannot be forked
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -97,3 +118,24 @@ def test_a_killed_retrain_launched_again_ends_as_if_nothing_had_been(
         assert {run.info.status for run in world.mlflow_runs()} == {"FINISHED", "FAILED"}
         assert client.get_run(left.info.run_id).info.status == "FAILED"
     assert _end(world) == undisturbed
+
+
+@pytest.mark.parametrize("place", DATA_PLACES)
+def test_a_killed_load_launched_again_ends_as_if_nothing_had_been(
+    place: str, killed_data: dict[str, Home], trained_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every table of the day, and what the server looks up, is that of an undisturbed load."""
+    ends = []
+    for home in (killed_data[place], copy_home(trained_home, tmp_path / "home")):
+        enter(home, monkeypatch)
+        with dg.DagsterInstance.ephemeral() as instance:
+            world = make_world(home, instance)
+            assert world.run("data", NEW_DAY).success
+            ends.append(
+                {table: world.lake.read(f"tiny/{table}", [NEW_DAY]).sort(pl.all()).to_dicts() for table in TABLES}
+            )
+            looked_up = OnlineStore(home.online).read("tiny", "road")
+            assert looked_up is not None
+            ends[-1]["online"] = looked_up.sort(pl.all()).to_dicts()
+    assert ends[0]["features"]
+    assert ends[0] == ends[1]
