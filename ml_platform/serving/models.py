@@ -143,7 +143,9 @@ class ModelTable:
     def _read_pipelines(self) -> list[str]:
         try:
             pipelines = self._ledger.pipelines()
-        except Exception as error:
+        except (
+            Exception
+        ) as error:  # whatever the ledger does, the server goes on with its last table; reported, counted
             self._report("ledger", "ledger", error)
             return []
         self._reported.pop("ledger", None)
@@ -154,7 +156,7 @@ class ModelTable:
         try:
             self._decisions[pipeline] = self._read_decisions(pipeline)
             champions = promotions(self._decisions[pipeline])
-        except Exception as error:
+        except Exception as error:  # as above, for one pipeline
             self._report("ledger", what, error)
             return []
         self._reported.pop(what, None)
