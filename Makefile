@@ -43,4 +43,4 @@ bench: setup
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --all-extras pyproject.toml -o requirements.lock
+	  --extra flights --extra dev --extra gx --extra postgres --extra s3 pyproject.toml -o requirements.lock

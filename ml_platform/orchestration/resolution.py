@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.records import SignatureField
-from ml_platform.contracts.spec import PipelineSpec
+from ml_platform.contracts.spec import PipelineSpec, PythonSource
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.sources import Load
 from ml_platform.features.plan import FeaturePlan
@@ -135,7 +135,11 @@ def raw_types(schema: pa.DataFrameSchema) -> dict[str, pl.DataType]:
 
 def _find_python(spec: PipelineSpec, package: str) -> tuple[dict[Location, Any], list[Fault]]:
     """Give what each path of the spec stands for: a function, the schema with its types, the features' source text."""
-    paths: dict[Location, str] = {("source", "load"): spec.source.load, ("schema",): spec.schema_}
+    paths: dict[Location, str] = {}
+    if isinstance(spec.source, PythonSource):
+        paths["source", "load"] = spec.source.load
+    if spec.schema_:
+        paths["schema",] = spec.schema_
     paths |= {("features", "lookups", name, "load"): each.load for name, each in spec.features.lookups.items()}
     if spec.features.python:
         paths["features", "python"] = spec.features.python

@@ -23,7 +23,9 @@ MODEL_TYPES = (pl.Int64(), pl.Float64(), pl.Boolean(), pl.String(), pl.Null())
 def column_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
     """Hold the columns that a spec names against those of the schema."""
     entering = _entering(spec)
-    label: dict[Location, str] = {("label", "column"): spec.label.column, ("label", "known_at"): spec.label.known_at}
+    label: dict[Location, str] = {("label", "column"): spec.label.column}
+    if spec.label.known_at is not None:
+        label["label", "known_at"] = spec.label.known_at
     for location, name in (entering | label).items():
         if name not in types:
             yield Fault(location, name, "a column of the schema", nearest(name, list(types)))

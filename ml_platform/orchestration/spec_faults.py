@@ -14,6 +14,7 @@ from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.orchestration.yaml_lines import line_of
 
 Location = tuple[str | int, ...]
+_TAGS = ("python", "files", "sql")  # pydantic puts the kind of a source into the path
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Fault:
 
 def fault_of(detail: ErrorDetails) -> Fault:
     """Say what pydantic found in our words."""
-    location = tuple(step for step in detail["loc"] if step not in ("function-plain", "[key]"))
+    location = tuple(step for step in detail["loc"] if step not in ("function-plain", "[key]", *_TAGS))
     name = next((step for step in reversed(location) if isinstance(step, str)), "attributes")
     match detail["type"]:
         case "extra_forbidden":
@@ -55,8 +56,8 @@ def _known_keys(location: Location) -> list[str]:
         node = _deref(node, document)
         options = [_deref(option, document) for option in node.get("anyOf", [node])]
         node = next((each for each in (_step(option, step) for option in options) if each), {})
-    node = _deref(node, document)
-    return list(node.get("properties", {}))
+    options = [_deref(option, document) for option in _deref(node, document).get("oneOf", [node])]
+    return list(dict.fromkeys(key for option in options for key in _deref(option, document).get("properties", {})))
 
 
 def _step(node: dict[str, Any], step: str | int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def _split(embargo: int = 0, train: int = 4, at_least: int = 1) -> Split:
         "holdout": 2,
         "embargo": embargo,
     }
-    return Split(**{name: timedelta(days=count) for name, count in days.items()})
+    return Split.model_validate({name: timedelta(days=count) for name, count in days.items()})
 
 
 def _features(times: list[datetime], first: int = 0) -> pl.DataFrame:
