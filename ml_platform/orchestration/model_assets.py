@@ -1,19 +1,17 @@
-"""The model stages as assets: training_set, candidate and evaluation, read as of their partition, and the endpoint."""
+"""The model stages as assets: candidate and evaluation, read as of their partition, and the endpoint."""
 
 from typing import Any
 
 import dagster as dg
-import polars as pl
 from pydantic import Field
 
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.data.lake import Lake
-from ml_platform.data.splits import empty_days, split_rows
 from ml_platform.deployment.controller import promote
 from ml_platform.orchestration.fitting import fit_candidate
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
-from ml_platform.orchestration.metadata import table_metadata, version_links
-from ml_platform.orchestration.partitions import days, lookback, stage_asset
+from ml_platform.orchestration.metadata import version_links
+from ml_platform.orchestration.partitions import days, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.tracking import log_evaluation
 
@@ -29,53 +27,7 @@ class EndpointConfig(dg.Config):
 
 def model_assets(pipeline: Pipeline) -> list[dg.AssetsDefinition]:
     """Make the model stages of a pipeline."""
-    return [_training_set(pipeline), _candidate(pipeline), _evaluation(pipeline), _endpoint(pipeline)]
-
-
-def _training_set(pipeline: Pipeline) -> dg.AssetsDefinition:
-    span = lookback(pipeline.spec.split.span.days, 1)
-
-    @stage_asset(
-        pipeline,
-        "training_set",
-        kinds={"polars", "deltalake"},
-        description="Feature rows with the labels known before the as-of day: train, validation, holdout.",
-        partitions_def=days(pipeline),
-        deps=[dg.AssetDep([pipeline.name, stage], partition_mapping=span) for stage in ("features", "validated")],
-    )
-    def training_set(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
-        as_of, spec = context.partition_key, pipeline.spec
-        rows = split_rows(
-            *_known_rows(pipeline, lake, as_of),
-            key=spec.key, event_time=spec.event_time, split=spec.split, calendar=pipeline.calendar, as_of=as_of,
-        )  # fmt: skip
-        version = lake.write(pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of)), [as_of])
-        return dg.MaterializeResult(metadata=table_metadata(version, rows) | _numbers(pipeline, rows, as_of))
-
-    return training_set
-
-
-def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, Any]:
-    """Count rows and positives of each part, and name the days that have none."""
-    parts = rows.group_by("part").agg(rows=pl.len(), positive_share=pl.col("label").mean())
-    found: dict[str, Any] = {"dagster/partition_row_count": len(rows)}
-    for part, count, positive_share in parts.iter_rows():
-        found |= {f"{part}/rows": count, f"{part}/positive_share": positive_share}
-    empty = empty_days(rows, pipeline.spec.split, pipeline.calendar, as_of)
-    return found | {"days_without_rows": ", ".join(day for days in empty.values() for day in days) or "none"}
-
-
-def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read feature rows and labels of the split's span, marked with the table versions they were read at."""
-    spec, keys = pipeline.spec, pipeline.calendar.days_before(as_of, pipeline.spec.split.span)
-    versions = {stage: lake.version(pipeline.table(stage)) for stage in ("features", "validated")}
-    features = lake.read(pipeline.table("features"), keys, version=versions["features"])
-    wanted = [*spec.key, spec.label.column, spec.label.known_at]
-    labels = lake.read(pipeline.table("validated"), keys, columns=wanted, version=versions["validated"])
-    return (
-        features.with_columns(pl.lit(at).alias(f"{stage}_version") for stage, at in versions.items()),
-        labels.select(*spec.key, label=spec.label.column, label_known_at=spec.label.known_at),
-    )
+    return [_candidate(pipeline), _evaluation(pipeline), _endpoint(pipeline)]
 
 
 def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:

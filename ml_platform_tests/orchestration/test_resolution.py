@@ -295,7 +295,7 @@ def test_a_missing_key_is_told_where_it_belongs(tmp_path: Path) -> None:
     path = tmp_path / "defs.yaml"
     with pytest.raises(SpecError, match=r"defs\.yaml:3: key: got nothing, expected a value for key. Hint: add it"):
         _resolve(path, _changed("  key: [ride_id]\n", ""))
-    with pytest.raises(SpecError, match="label: got .*, expected exactly one of known_at") as caught:
+    with pytest.raises(SpecError, match=r"label: got .*, expected exactly one of known_at") as caught:
         _resolve(path, _changed(", known_at: arrived_at}", "}"))
     assert f"defs.yaml:{_line(TEXT, 'label:')}: " in str(caught.value)
 

@@ -1,0 +1,21 @@
+"""The command line `ml-platform`: run everything, serve, read the ledger, look at data and features, see the demo."""
+
+import sys
+
+import typer
+
+from ml_platform.cli import ledger, running
+from ml_platform.contracts.errors import PlatformError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+running.add_to(app)
+ledger.add_to(app)
+
+
+def main() -> None:
+    """Run a command; what the platform refuses is told in one message, without a traceback."""
+    try:
+        app()
+    except PlatformError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        raise SystemExit(1) from None

@@ -1,0 +1,11 @@
+"""Options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="ML_PLATFORM_HOME", help="Folder of the installation.", show_default=True)
+]
+PROJECT = Path(__file__).parents[2]

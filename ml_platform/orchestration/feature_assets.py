@@ -1,0 +1,74 @@
+"""The lookups that features join, and the stage `features`: what a model sees of each row."""
+
+import dagster as dg
+
+from ml_platform.data.lake import STATIC, Lake
+from ml_platform.features.online import OnlineStore
+from ml_platform.orchestration.lookups import load_lookup, read_lookups
+from ml_platform.orchestration.partitions import days, lookback, stage_asset, whole_days
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.written import written
+
+
+def lookup_asset(pipeline: Pipeline, name: str) -> dg.AssetsDefinition:
+    """Make one lookup of a pipeline."""
+    is_timed = pipeline.spec.features.lookups[name].known_at is not None
+
+    @stage_asset(
+        pipeline,
+        name,
+        kinds={"python", "deltalake"},
+        description="A lookup that features join" + (", as it was known at the event time." if is_timed else "."),
+        partitions_def=days(pipeline) if is_timed else None,
+        backfill_policy=dg.BackfillPolicy.single_run() if is_timed else None,
+    )
+    def lookup(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], online: dg.ResourceParam[OnlineStore]
+    ) -> dg.MaterializeResult:
+        keys = list(context.partition_keys) if is_timed else [STATIC]
+        rows = load_lookup(pipeline, name, keys)
+        result = written(context, lake, pipeline.table(name), rows, keys)
+        _publish(pipeline, name, lake, online)
+        return result
+
+    return lookup
+
+
+def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
+    """Make the stage of a pipeline."""
+    timed = [name for name, lookup in pipeline.spec.features.lookups.items() if lookup.tolerance]
+    static = [name for name in pipeline.spec.features.lookups if name not in timed]
+    back = {name: pipeline.spec.features.lookups[name].tolerance for name in timed}
+
+    @stage_asset(
+        pipeline,
+        "features",
+        kinds={"polars", "deltalake"},
+        description="What a model sees of each row, made only of what was known at its event time.",
+        partitions_def=days(pipeline),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[
+            [pipeline.name, "validated"],
+            *[
+                dg.AssetDep([pipeline.name, name], partition_mapping=lookback(whole_days(span), 0))
+                for name, span in back.items()
+                if span
+            ],
+            *[[pipeline.name, name] for name in static],
+        ],
+    )
+    def features(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
+        keys = list(context.partition_keys)
+        rows = lake.read(pipeline.table("validated"), keys)
+        made = pipeline.plan.transform(rows, read_lookups(pipeline, lake, keys)).with_columns(rows["partition"])
+        return written(context, lake, pipeline.table("features"), made, keys)
+
+    return features
+
+
+def _publish(pipeline: Pipeline, name: str, lake: Lake, online: OnlineStore) -> None:
+    """Publish the newest version of a lookup, again if another run wrote one meanwhile: the last word is the newest."""
+    table, published = pipeline.table(name), None
+    while published != (version := lake.version(table)):
+        online.publish(pipeline.name, name, lake.read(table, version=version).drop("partition"))
+        published = version

@@ -1,0 +1,60 @@
+"""The stage `training_set`: feature rows with the labels known before the as-of instant, cut into parts."""
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from ml_platform.data.labels import known_labels
+from ml_platform.data.lake import Lake
+from ml_platform.data.splits import empty_days, split_rows
+from ml_platform.orchestration.metadata import table_metadata
+from ml_platform.orchestration.partitions import days, lookback, stage_asset
+from ml_platform.orchestration.resolution import Pipeline
+
+
+def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
+    """Make the stage of a pipeline."""
+    span = lookback(pipeline.spec.split.span.days, 1)
+
+    @stage_asset(
+        pipeline,
+        "training_set",
+        kinds={"polars", "deltalake"},
+        description="Feature rows with the labels known before the as-of day: train, validation, holdout.",
+        partitions_def=days(pipeline),
+        deps=[dg.AssetDep([pipeline.name, stage], partition_mapping=span) for stage in ("features", "validated")],
+    )
+    def training_set(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
+        as_of, spec = context.partition_key, pipeline.spec
+        rows = split_rows(
+            *_known_rows(pipeline, lake, as_of),
+            key=spec.key, event_time=spec.event_time, split=spec.split, calendar=pipeline.calendar, as_of=as_of,
+        )  # fmt: skip
+        version = lake.write(pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of)), [as_of])
+        return dg.MaterializeResult(metadata=table_metadata(version, rows) | _numbers(pipeline, rows, as_of))
+
+    return training_set
+
+
+def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, Any]:
+    """Count rows and positives of each part, and name the days that have none."""
+    parts = rows.group_by("part").agg(rows=pl.len(), positive_share=pl.col("label").mean())
+    found: dict[str, Any] = {"dagster/partition_row_count": len(rows)}
+    for part, count, positive_share in parts.iter_rows():
+        found |= {f"{part}/rows": count, f"{part}/positive_share": positive_share}
+    empty = empty_days(rows, pipeline.spec.split, pipeline.calendar, as_of)
+    return found | {"days_without_rows": ", ".join(day for days in empty.values() for day in days) or "none"}
+
+
+def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read feature rows and labels of the split's span, marked with the table versions they were read at."""
+    spec, keys = pipeline.spec, pipeline.calendar.days_before(as_of, pipeline.spec.split.span)
+    versions = {stage: lake.version(pipeline.table(stage)) for stage in ("features", "validated")}
+    features = lake.read(pipeline.table("features"), keys, version=versions["features"])
+    wanted = [*spec.key, spec.event_time, *spec.label.columns]
+    labels = lake.read(pipeline.table("validated"), keys, columns=wanted, version=versions["validated"])
+    return (
+        features.with_columns(pl.lit(at).alias(f"{stage}_version") for stage, at in versions.items()),
+        known_labels(labels, spec.label, spec.key, spec.event_time),
+    )
