@@ -1,6 +1,7 @@
 """What is wrong with a spec, and how it is told: file, line, what was got, what was expected, a hint."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.orchestration.yaml_lines import line_of
 
 Location = tuple[str | int, ...]
+_CREDENTIALS = re.compile(r"://[^\s/@]*@")
 _TAGS = ("python", "files", "sql")  # pydantic puts the kind of a source into the path
 
 
@@ -88,4 +90,4 @@ def _told(path: Path, fault: Fault) -> str:
     line = line_of(path, ("attributes", *fault.location))
     where = ".".join(map(str, fault.location)) or "attributes"
     said = f"got {fault.got}, expected {fault.expected}. Hint: {fault.hint}"
-    return f"{path}:{line}: {where}: {' '.join(said.split())}"
+    return f"{path}:{line}: {where}: {_CREDENTIALS.sub('://***@', ' '.join(said.split()))}"
