@@ -5,7 +5,7 @@ the earlier part: what a part is fitted on was known when the next one started.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -23,13 +23,18 @@ PARTS = ("train", "validation", "holdout")
 
 def boundaries(split: Split, calendar: Calendar, key: str) -> dict[str, tuple[datetime, datetime]]:
     """Give start and end of each part, as-of `key`, the embargo lying between them."""
+    return {part: (calendar.back(key, far), calendar.back(key, near)) for part, (far, near) in _reach(split).items()}
+
+
+def _reach(split: Split) -> dict[str, tuple[timedelta, timedelta]]:
+    """Give how long before the as-of instant each part begins and ends."""
     holdout = split.holdout
     validation = holdout + split.embargo
     train = validation + split.validation + split.embargo
     return {
-        "train": (calendar.back(key, train + split.train), calendar.back(key, train)),
-        "validation": (calendar.back(key, validation + split.validation), calendar.back(key, validation)),
-        "holdout": (calendar.back(key, holdout), calendar.as_of(key)),
+        "train": (train + split.train, train),
+        "validation": (validation + split.validation, validation),
+        "holdout": (holdout, timedelta(0)),
     }
 
 
@@ -60,7 +65,7 @@ def split_rows(
     Raises
     ------
     NotEnoughRows
-        If validation or holdout have a day without rows, or train fewer days than `train_at_least`.
+        If validation or holdout have a partition without rows, or train fewer of them than `train_at_least` touches.
     ContractError
         If two rows have the same key: then no label belongs to one of them alone.
     """
@@ -89,28 +94,29 @@ def _refuse_repeated_keys(features: pl.DataFrame, key: Sequence[str], as_of: str
         )  # fmt: skip
 
 
-def empty_days(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str) -> dict[str, list[str]]:
-    """Name, for each part of a training set, the days of the pipeline on which it has no rows."""
-    parts = boundaries(split, calendar, as_of)
-    days = {day: calendar.as_of(day) for day in calendar.days_before(as_of, split.span)}
-    present = set(rows[DAY])
+def empty_partitions(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str) -> dict[str, list[str]]:
+    """Name, for each part of a training set, the partitions of the pipeline in which it has no rows."""
+    present = {part: set(days) for part, days in rows.group_by(PART).agg(pl.col(DAY).unique()).iter_rows()}
     return {
-        name: [day for day, at in days.items() if start <= at < end and day not in present]
-        for name, (start, end) in parts.items()
+        part: [key for key in calendar.keys_before(as_of, far, near) if key not in present.get(part, ())]
+        for part, (far, near) in _reach(split).items()
     }
 
 
 def _refuse_gaps(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str) -> None:
-    empty = empty_days(rows, split, calendar, as_of)
-    days = dict(rows.group_by(PART).agg(pl.col(DAY).n_unique()).iter_rows())
-    wanted = {"train": split.train_at_least.days, "validation": split.validation.days, "holdout": split.holdout.days}
+    empty = empty_partitions(rows, split, calendar, as_of)
+    found = dict(rows.group_by(PART).agg(pl.col(DAY).n_unique()).iter_rows())
+    reach = _reach(split)
+    least = reach | {"train": (reach["train"][1] + split.train_at_least, reach["train"][1])}
+    wanted = {part: calendar.count_before(as_of, far, near) for part, (far, near) in least.items()}
+    every = f"{calendar.partitions.every}s"
     short = [
-        f"{part}: {days.get(part, 0)} of {wanted[part]} days, none on {examples(empty[part]) or 'earlier days'}"
+        f"{part}: {found.get(part, 0)} of {wanted[part]} {every}, none in {examples(empty[part]) or f'earlier {every}'}"
         for part in PARTS
-        if days.get(part, 0) < wanted[part]
+        if found.get(part, 0) < wanted[part]
     ]
     if short:
         raise NotEnoughRows.because(
-            f"training set as of {as_of}", got=examples(short), expected="labelled rows on each of these days",
+            f"training set as of {as_of}", got=examples(short), expected=f"labelled rows in each of these {every}",
             hint="materialize the missing feature partitions, or choose a later as-of partition",
         )  # fmt: skip

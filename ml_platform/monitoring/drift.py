@@ -54,7 +54,7 @@ def report(
     champion_as_of: str | None,
     reference: Profile | None,
     current: Profile | None,
-    missing_days: Sequence[str],
+    missing: Sequence[str],
     monitoring: Monitoring,
 ) -> DriftReport:
     """Report on one window against the champion's training rows.
@@ -67,9 +67,9 @@ def report(
         Whose training rows the reference is.
     reference, current : Profile or None
         Two profiles of one reference; None when there is no champion.
-    missing_days : sequence of str
-        Days of the window that have no rows: with any, the window is `inconclusive`. So it is when a column's null
-        share rose by more than `NULL_SHARE_RISE_AT_MOST` over the reference's.
+    missing : sequence of str
+        Partitions of the window that have no rows: with any, the window is `inconclusive`. So it is when a column's
+        null share rose by more than `NULL_SHARE_RISE_AT_MOST` over the reference's.
     monitoring : Monitoring
         `inconclusive` below `rows_at_least` rows, `drifted` from `drifted_columns_at_least` columns on.
 
@@ -85,7 +85,7 @@ def report(
     if champion is not None and reference is not None and current is not None:
         rows, columns = current.rows, compare(reference, current, monitoring)
         against = f"{rows:,} rows against {reference.rows:,} that champion v{champion} was trained on"
-        fault = _data_fault(missing_days, columns)
+        fault = _data_fault(missing, columns)
         outcome, finding = ("inconclusive", fault) if fault else _judge(min(rows, reference.rows), columns, monitoring)
         sentence = f"{finding}; {against}"
     return DriftReport(
@@ -106,9 +106,9 @@ def worst_first(columns: Iterable[ColumnDrift]) -> list[ColumnDrift]:
     return sorted(columns, key=lambda column: (-column.psi, column.name))
 
 
-def _data_fault(missing_days: Sequence[str], columns: Iterable[ColumnDrift]) -> str | None:
-    if missing_days:
-        return f"data fault: no rows on {examples(missing_days)}"
+def _data_fault(missing: Sequence[str], columns: Iterable[ColumnDrift]) -> str | None:
+    if missing:
+        return f"data fault: no rows in {examples(missing)}"
     faulty = [
         column.name
         for column in columns

@@ -5,7 +5,7 @@ import dagster as dg
 from ml_platform.data.lake import STATIC, Lake
 from ml_platform.features.online import OnlineStore
 from ml_platform.orchestration.lookups import load_lookup, read_lookups
-from ml_platform.orchestration.partitions import days, lookback, stage_asset, whole_days
+from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset, whole_days
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
 
@@ -19,7 +19,7 @@ def lookup_asset(pipeline: Pipeline, name: str) -> dg.AssetsDefinition:
         name,
         kinds={"python", "deltalake"},
         description="A lookup that features join" + (", as it was known at the event time." if is_timed else "."),
-        partitions_def=days(pipeline) if is_timed else None,
+        partitions_def=partitions_def(pipeline) if is_timed else None,
         backfill_policy=dg.BackfillPolicy.single_run() if is_timed else None,
     )
     def lookup(
@@ -45,12 +45,12 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         "features",
         kinds={"polars", "deltalake"},
         description="What a model sees of each row, made only of what was known at its event time.",
-        partitions_def=days(pipeline),
+        partitions_def=partitions_def(pipeline),
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[
             [pipeline.name, "validated"],
             *[
-                dg.AssetDep([pipeline.name, name], partition_mapping=lookback(whole_days(span), 0))
+                dg.AssetDep([pipeline.name, name], partition_mapping=lookback(pipeline, whole_days(span), and_own=True))
                 for name, span in back.items()
                 if span
             ],

@@ -4,7 +4,7 @@ import dagster as dg
 
 from ml_platform.orchestration.endpoint_check import serves_offline_predictions
 from ml_platform.orchestration.feature_assets import features_asset, lookup_asset
-from ml_platform.orchestration.jobs import daily, data_job, monitor_job, retrain_job
+from ml_platform.orchestration.jobs import data_job, data_schedule, monitor_job, retrain_job
 from ml_platform.orchestration.model_assets import model_assets
 from ml_platform.orchestration.monitoring_assets import drift_asset
 from ml_platform.orchestration.raw_asset import raw_asset
@@ -30,6 +30,6 @@ def pipeline_definitions(pipeline: Pipeline) -> dg.Definitions:
         ],
         asset_checks=[serves_offline_predictions(pipeline)],
         jobs=[data, retrain, monitor_job(pipeline)],
-        schedules=[daily(pipeline, data)],
+        schedules=[data_schedule(pipeline, data)],
         sensors=[drift_sensor(pipeline, retrain)],
     )

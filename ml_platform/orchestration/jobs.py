@@ -36,11 +36,16 @@ def monitor_job(pipeline: Pipeline) -> "AssetJob":
     return _job(pipeline, "monitor", ["drift"], "Compare the last days with what the champion was trained on.")
 
 
-def daily(pipeline: Pipeline, job: "AssetJob") -> Any:
-    """Load each day when it is over; off until somebody switches it on."""
+def data_schedule(pipeline: Pipeline, job: "AssetJob") -> Any:
+    """Load each day, week or month when it is over; off until somebody switches it on."""
     return dg.build_schedule_from_partitioned_job(
-        job, name=f"{pipeline.name}_daily", default_status=dg.DefaultScheduleStatus.STOPPED
+        job,
+        name=f"{pipeline.name}_{_RHYTHM[pipeline.spec.partitions.every]}",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
     )
+
+
+_RHYTHM = {"day": "daily", "week": "weekly", "month": "monthly"}
 
 
 def _job(pipeline: Pipeline, verb: str, stages: list[str], description: str) -> "AssetJob":

@@ -1,7 +1,6 @@
 """Loading lookups from their sources, and reading as much of them from the lake as some partitions' features need."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import polars as pl
 
@@ -31,7 +30,6 @@ def read_lookups(pipeline: Pipeline, lake: Lake, keys: Sequence[str]) -> dict[st
     for name, lookup in pipeline.spec.features.lookups.items():
         wanted = [STATIC]
         if lookup.tolerance is not None:
-            before = whole_days(lookup.tolerance)
-            wanted = [*pipeline.calendar.days_before(keys[0], timedelta(days=before)), *keys]
+            wanted = [*pipeline.calendar.keys_before(keys[0], whole_days(lookup.tolerance)), *keys]
         lookups[name] = lake.read(pipeline.table(name), wanted).drop(PARTITION)
     return lookups

@@ -11,7 +11,7 @@ from ml_platform.deployment.controller import promote
 from ml_platform.orchestration.fitting import fit_candidate
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
-from ml_platform.orchestration.partitions import days, stage_asset
+from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.tracking import log_evaluation
 
@@ -36,7 +36,7 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         "candidate",
         kinds={"lightgbm", "mlflow"},
         description="A model trained on what was known before the as-of day, registered and not gated yet.",
-        partitions_def=days(pipeline),
+        partitions_def=partitions_def(pipeline),
         deps=[[pipeline.name, "training_set"]],
     )
     def candidate(
@@ -59,13 +59,13 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
         "evaluation",
         kinds={"scikitlearn", "mlflow"},
         description="The candidate on its holdout, beside champion and baselines, and each gate's verdict.",
-        partitions_def=days(pipeline),
+        partitions_def=partitions_def(pipeline),
         deps=[[pipeline.name, "candidate"], [pipeline.name, "training_set"]],
         check_specs=[
             dg.AssetCheckSpec(
                 gate.name,
                 asset=[pipeline.name, "evaluation"],
-                partitions_def=days(pipeline),
+                partitions_def=partitions_def(pipeline),
                 blocking=True,
                 description="A gate: the endpoint follows only versions that pass it.",
             )

@@ -8,7 +8,7 @@ from ml_platform.data.lake import Lake
 from ml_platform.monitoring.plots import drift_plot, drift_table
 from ml_platform.orchestration.checks import report_per_partition
 from ml_platform.orchestration.metadata import picture
-from ml_platform.orchestration.partitions import days, lookback, stage_asset
+from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
 from ml_platform.orchestration.profiling import reports
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.resources import home
@@ -25,14 +25,14 @@ def drift_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         "drift",
         kinds={"numpy", "polars"},
         description=f"Did the last {monitoring.window.days} days' features leave what the champion was trained on?",
-        partitions_def=days(pipeline),
+        partitions_def=partitions_def(pipeline),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[dg.AssetDep([pipeline.name, "features"], partition_mapping=lookback(monitoring.window.days, 1))],
+        deps=[dg.AssetDep([pipeline.name, "features"], partition_mapping=lookback(pipeline, monitoring.window))],
         check_specs=[
             dg.AssetCheckSpec(
                 CHECK,
                 asset=[pipeline.name, "drift"],
-                partitions_def=days(pipeline),
+                partitions_def=partitions_def(pipeline),
                 description="Warns of drift, and of a window that cannot be judged; the sensor decides what follows.",
             )
         ],

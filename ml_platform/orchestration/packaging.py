@@ -112,7 +112,7 @@ def _content(
 
 def _snapshot(pipeline: Pipeline, lake: Lake, as_of: str) -> dict[str, pl.DataFrame]:
     """Give each lookup as it was known at the as-of instant, no older than features of the last day may join."""
-    newest = pipeline.calendar.days_before(as_of, timedelta(days=1))
+    newest = pipeline.calendar.keys_before(as_of, timedelta(days=1))
     instant = pipeline.calendar.as_of(as_of)
     known = {name: each.known_at for name, each in pipeline.spec.features.lookups.items()}
     lookups = read_lookups(pipeline, lake, newest)

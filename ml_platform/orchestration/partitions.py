@@ -9,27 +9,42 @@ import dagster as dg
 from ml_platform.orchestration.resolution import Pipeline
 
 
-def days(pipeline: Pipeline) -> dg.DailyPartitionsDefinition:
-    """Give the pipeline's daily partitions."""
+def partitions_def(pipeline: Pipeline) -> dg.TimeWindowPartitionsDefinition:
+    """Give the pipeline's daily, weekly or monthly partitions."""
     partitions = pipeline.spec.partitions
-    return dg.DailyPartitionsDefinition(
-        start_date=partitions.start.isoformat(), end_date=partitions.end.isoformat(), timezone=partitions.timezone
-    )
+    span: dict[str, Any] = {
+        "start_date": partitions.start.isoformat(),
+        "end_date": partitions.end.isoformat(),
+        "timezone": partitions.timezone,
+    }
+    match partitions.every:
+        case "day":
+            return dg.DailyPartitionsDefinition(**span)
+        case "week":  # Dagster counts weekdays from Sunday
+            return dg.WeeklyPartitionsDefinition(**span, day_offset=partitions.start.isoweekday() % 7)
+        case "month":
+            return dg.MonthlyPartitionsDefinition(**span)
 
 
-def lookback(first: int, last: int) -> dg.TimeWindowPartitionMapping:
-    """Depend on the partitions from `first` to `last` days before; those that do not exist are left out."""
+def lookback(pipeline: Pipeline, span: timedelta, *, and_own: bool = False) -> dg.TimeWindowPartitionMapping:
+    """Depend on the partitions before, as many as a span of days may touch, `and_own` one; there may be fewer.
+
+    This is lineage, and for months it may name one more than is read: reading asks the calendar.
+    """
     return dg.TimeWindowPartitionMapping(
-        start_offset=-first, end_offset=-last, allow_nonexistent_upstream_partitions=True
+        start_offset=-pipeline.calendar.partitions_within(span),
+        end_offset=0 if and_own else -1,
+        allow_nonexistent_upstream_partitions=True,
     )
 
 
-def whole_days(span: timedelta) -> int:
-    """Count the days before its own that a span reaches back to, from any instant of a day.
+def whole_days(span: timedelta) -> timedelta:
+    """Round up to the days before its own that a span reaches back to, from any instant of a day.
 
     Where a clock goes forward a day has 23 hours, and a span reaches an hour further than its days.
     """
-    return -(-(span + timedelta(hours=1)) // timedelta(days=1))
+    day = timedelta(days=1)
+    return -(-(span + timedelta(hours=1)) // day) * day
 
 
 def stage_asset(

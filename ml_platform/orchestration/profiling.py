@@ -30,7 +30,7 @@ def reports(
     """
     present = champion(decisions)
     reference = None if present is None else _reference(bundles / pipeline.name / present.digest, present)
-    windows = {key: pipeline.calendar.days_before(key, pipeline.spec.monitoring.window) for key in keys}
+    windows = {key: pipeline.calendar.keys_before(key, pipeline.spec.monitoring.window) for key in keys}
     wanted = sorted({day for window in windows.values() for day in window})
     known = {} if reference is None else profiles(pipeline, lake, reference, wanted)
     return [_report(pipeline, key, window, present, reference, known) for key, window in windows.items()]
@@ -88,7 +88,7 @@ def _report(
         champion_as_of=present.as_of if present else None,
         reference=reference,
         current=None if reference is None else merge([reference.profile(_no_rows(reference)), *found]),
-        missing_days=missing,
+        missing=missing,
         monitoring=pipeline.spec.monitoring,
     )
 

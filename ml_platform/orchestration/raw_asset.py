@@ -4,7 +4,7 @@ import dagster as dg
 
 from ml_platform.data.lake import Lake
 from ml_platform.data.sources import load_rows
-from ml_platform.orchestration.partitions import days, stage_asset
+from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
 
@@ -17,7 +17,7 @@ def raw_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         "raw",
         kinds={"python", "pandas", "deltalake"},
         description="Rows as the source gave them, with the columns and types of the schema.",
-        partitions_def=days(pipeline),
+        partitions_def=partitions_def(pipeline),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def raw(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:

@@ -7,22 +7,22 @@ import polars as pl
 
 from ml_platform.data.labels import known_labels
 from ml_platform.data.lake import Lake
-from ml_platform.data.splits import empty_days, split_rows
+from ml_platform.data.splits import empty_partitions, split_rows
 from ml_platform.orchestration.metadata import table_metadata
-from ml_platform.orchestration.partitions import days, lookback, stage_asset
+from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 
 
 def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     """Make the stage of a pipeline."""
-    span = lookback(pipeline.spec.split.span.days, 1)
+    span = lookback(pipeline, pipeline.spec.split.span)
 
     @stage_asset(
         pipeline,
         "training_set",
         kinds={"polars", "deltalake"},
         description="Feature rows with the labels known before the as-of day: train, validation, holdout.",
-        partitions_def=days(pipeline),
+        partitions_def=partitions_def(pipeline),
         deps=[dg.AssetDep([pipeline.name, stage], partition_mapping=span) for stage in ("features", "validated")],
     )
     def training_set(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
@@ -38,18 +38,18 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 
 def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, Any]:
-    """Count rows and positives of each part, and name the days that have none."""
+    """Count rows and positives of each part, and name the partitions that have none."""
     parts = rows.group_by("part").agg(rows=pl.len(), positive_share=pl.col("label").mean())
     found: dict[str, Any] = {"dagster/partition_row_count": len(rows)}
     for part, count, positive_share in parts.iter_rows():
         found |= {f"{part}/rows": count, f"{part}/positive_share": positive_share}
-    empty = empty_days(rows, pipeline.spec.split, pipeline.calendar, as_of)
-    return found | {"days_without_rows": ", ".join(day for days in empty.values() for day in days) or "none"}
+    empty = empty_partitions(rows, pipeline.spec.split, pipeline.calendar, as_of)
+    return found | {"partitions_without_rows": ", ".join(key for keys in empty.values() for key in keys) or "none"}
 
 
 def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read feature rows and labels of the split's span, marked with the table versions they were read at."""
-    spec, keys = pipeline.spec, pipeline.calendar.days_before(as_of, pipeline.spec.split.span)
+    spec, keys = pipeline.spec, pipeline.calendar.keys_before(as_of, pipeline.spec.split.span)
     versions = {stage: lake.version(pipeline.table(stage)) for stage in ("features", "validated")}
     features = lake.read(pipeline.table("features"), keys, version=versions["features"])
     wanted = [*spec.key, spec.event_time, *spec.label.columns]

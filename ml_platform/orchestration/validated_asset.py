@@ -6,7 +6,7 @@ from ml_platform.data.lake import Lake
 from ml_platform.data.quality import enforce, validate
 from ml_platform.orchestration.checks import report_per_partition
 from ml_platform.orchestration.metadata import rows_by_partition
-from ml_platform.orchestration.partitions import days, stage_asset
+from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
 
@@ -20,14 +20,14 @@ def validated_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         "validated",
         kinds={"pandas", "pandera", "deltalake"},
         description="Rows that keep every rule of the schema; the others are in the quarantine, with the reason.",
-        partitions_def=days(pipeline),
+        partitions_def=partitions_def(pipeline),
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[[pipeline.name, "raw"]],
         check_specs=[
             dg.AssetCheckSpec(
                 name,
                 asset=[pipeline.name, "validated"],
-                partitions_def=days(pipeline),
+                partitions_def=partitions_def(pipeline),
                 description="Enough rows to go on with.",
             )
         ],

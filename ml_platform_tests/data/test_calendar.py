@@ -1,4 +1,4 @@
-"""The calendar: every instant lies in the window of its own key, on days of 23, 24 and 25 hours."""
+"""The calendar: every instant lies in the window of its own key, on days of 23, 24 and 25 hours, weeks and months."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -7,13 +7,22 @@ import pytest
 
 from ml_platform.contracts.errors import ContractError
 from ml_platform.contracts.spec import Partitions
+from ml_platform.contracts.spec.partitions import Cadence
 from ml_platform.data.calendar import Calendar
 
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "America/Havana", "America/Sao_Paulo", "Pacific/Auckland"]
 
 
-def _calendar(zone: str = "America/New_York") -> Calendar:
-    return Calendar(Partitions(start=date(2013, 1, 1), end=date(2014, 1, 1), timezone=zone))
+SPANS: dict[Cadence, tuple[date, date]] = {
+    "day": (date(2013, 1, 1), date(2014, 1, 1)),
+    "week": (date(2013, 1, 1), date(2013, 12, 31)),  # from Tuesday to Tuesday
+    "month": (date(2013, 1, 1), date(2014, 1, 1)),
+}
+
+
+def _calendar(zone: str = "America/New_York", every: Cadence = "day") -> Calendar:
+    start, end = SPANS[every]
+    return Calendar(Partitions(every=every, start=start, end=end, timezone=zone))
 
 
 def _keys_of(calendar: Calendar, instants: list[datetime]) -> list[str]:
@@ -57,13 +66,70 @@ def test_a_run_of_keys_is_one_window_in_whatever_order() -> None:
     assert (window.start, window.end) == (datetime(2013, 3, 9, 5, tzinfo=UTC), datetime(2013, 3, 12, 4, tzinfo=UTC))
 
 
-def test_days_before_leave_out_the_as_of_and_what_the_pipeline_does_not_have() -> None:
-    """Cut at the start of the pipeline and at its end, which is excluded."""
+def test_keys_before_leave_out_the_as_of_and_what_the_pipeline_does_not_have() -> None:
+    """Cut at the start of the pipeline and at its end, which is excluded; counted, they are not cut."""
     calendar, span = _calendar(), timedelta(days=3)
-    assert calendar.days_before("2013-03-11", span) == ["2013-03-08", "2013-03-09", "2013-03-10"]
-    assert calendar.days_before("2013-01-03", span) == ["2013-01-01", "2013-01-02"]
-    assert calendar.days_before("2013-01-01", span) == []
-    assert calendar.days_before("2014-01-02", span) == ["2013-12-30", "2013-12-31"]
+    assert calendar.keys_before("2013-03-11", span) == ["2013-03-08", "2013-03-09", "2013-03-10"]
+    assert calendar.keys_before("2013-03-11", span, timedelta(days=1)) == ["2013-03-08", "2013-03-09"]
+    assert calendar.keys_before("2013-01-03", span) == ["2013-01-01", "2013-01-02"]
+    assert calendar.keys_before("2013-01-01", span) == []
+    assert calendar.keys_before("2014-01-02", span) == ["2013-12-30", "2013-12-31"]
+    assert [calendar.count_before(key, span) for key in ("2013-01-03", "2014-01-02")] == [3, 3]
+    assert calendar.keys_before("2013-03-11", timedelta(0)) == calendar.keys_before("2013-03-11", span, span) == []
+
+
+@pytest.mark.parametrize(
+    ("days", "until", "keys"),
+    [
+        (7, 0, ["2013-03-05"]),
+        (8, 0, ["2013-02-26", "2013-03-05"]),
+        (14, 7, ["2013-02-26"]),
+        (14, 6, ["2013-02-26", "2013-03-05"]),
+        (15, 7, ["2013-02-19", "2013-02-26"]),
+    ],
+)
+def test_a_week_that_is_touched_counts(days: int, until: int, keys: list[str]) -> None:
+    """One day of it is enough, at either end."""
+    calendar = _calendar(every="week")
+    assert calendar.keys_before("2013-03-12", timedelta(days=days), timedelta(days=until)) == keys
+    assert calendar.count_before("2013-03-12", timedelta(days=days), timedelta(days=until)) == len(keys)
+
+
+def test_months_are_as_long_as_they_are() -> None:
+    """28 days before March reach into February alone, 29 into January; before 2013 there is nothing."""
+    calendar = _calendar(every="month")
+    assert calendar.keys_before("2013-03-01", timedelta(days=28)) == ["2013-02-01"]
+    assert calendar.keys_before("2013-03-01", timedelta(days=29)) == ["2013-01-01", "2013-02-01"]
+    assert calendar.keys_before("2013-02-01", timedelta(days=60)) == ["2013-01-01"]
+    assert calendar.count_before("2013-02-01", timedelta(days=60)) == 2
+    assert calendar.window(["2013-12-01"]).end == datetime(2014, 1, 1, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("every", "counts"), [("day", [1, 7, 29]), ("week", [1, 1, 5]), ("month", [1, 1, 2])], ids=["day", "week", "month"]
+)
+def test_the_most_partitions_within_a_span(every: Cadence, counts: list[int]) -> None:
+    """Of a day, of a week, and of a day more than February has."""
+    calendar = _calendar(every=every)
+    assert [calendar.partitions_within(timedelta(days=days)) for days in (1, 7, 29)] == counts
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("every", ["week", "month"])
+def test_an_instant_lies_in_the_week_or_month_of_its_key(zone: str, every: Cadence) -> None:
+    """Every first microsecond of a day, and the one before it, whatever the clocks did."""
+    calendar, tick = _calendar(zone, every), timedelta(microseconds=1)
+    start, end = SPANS[every]
+    days = [start + timedelta(days=step) for step in range((end - start).days)]
+    instants = [at for day in days for at in (calendar.instant(day), calendar.instant(day + timedelta(days=1)) - tick)]
+    keys = _keys_of(calendar, instants)
+    assert all(at in calendar.window([key]) for at, key in zip(instants, keys, strict=True))
+    assert sorted(set(keys)) == calendar.keys_before(end.isoformat(), end - start)
+
+
+def test_an_instant_before_the_start_has_the_key_it_would_have() -> None:
+    """So that a row outside is seen to be outside, and of which week it is."""
+    assert _keys_of(_calendar(every="week"), [datetime(2012, 12, 31, 12, tzinfo=UTC)]) == ["2012-12-25"]
 
 
 def test_back_counts_midnights_and_not_hours() -> None:
@@ -71,8 +137,16 @@ def test_back_counts_midnights_and_not_hours() -> None:
     assert _calendar().back("2013-03-11", timedelta(days=1)) == datetime(2013, 3, 10, 5, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("key", ["2013-02-30", "2013", "", "yesterday"])
+@pytest.mark.parametrize("key", ["2013-02-30", "2013", "20130301", "", "yesterday"])
 def test_a_key_that_is_no_day_is_refused(key: str) -> None:
     """With the key and an example of a good one."""
-    with pytest.raises(ContractError, match=f"partition: got '{key}', expected a day like 2013-03-01"):
+    with pytest.raises(ContractError, match=f"partition: got '{key}', expected a day like 2013-01-01"):
         _calendar().window([key])
+
+
+@pytest.mark.parametrize(("every", "key"), [("week", "2013-03-11"), ("month", "2013-03-02")])
+def test_a_key_that_begins_no_partition_is_refused(every: Cadence, key: str) -> None:
+    """A week begins on the weekday of `start`, a month on its first."""
+    expected = f"got '{key}', expected the first day of a {every}, like 2013-01-01"
+    with pytest.raises(ContractError, match=expected):
+        _calendar(every=every).as_of(key)

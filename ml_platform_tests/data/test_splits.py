@@ -185,7 +185,7 @@ EMPTY_DAY = {"validation": "2013-03-11", "holdout": "2013-03-13"}
 def test_a_day_without_rows_in_a_judging_part_is_refused(part: str) -> None:
     """By the part's name and its days."""
     with pytest.raises(
-        NotEnoughRows, match=f"training set as of {AS_OF}: got {part}: 1 of 2 days, none on {EMPTY_DAY[part]},"
+        NotEnoughRows, match=f"training set as of {AS_OF}: got {part}: 1 of 2 days, none in {EMPTY_DAY[part]},"
     ):
         _cut(*_without(part, 1), _split())
 
@@ -198,7 +198,7 @@ def test_train_may_be_shorter_down_to_its_limit(days: int, is_refused: bool) -> 
         rows = _cut(*_without("train", days), split)
         assert rows.filter(pl.col(PART) == "train")[DAY].n_unique() == 4 - days
         return
-    with pytest.raises(NotEnoughRows, match=f"got train: {4 - days} of 2 days, none on 20"):
+    with pytest.raises(NotEnoughRows, match=f"got train: {4 - days} of 2 days, none in 20"):
         _cut(*_without("train", days), split)
 
 
@@ -222,3 +222,41 @@ def test_a_key_on_two_days_is_refused_by_name() -> None:
     features = pl.concat([_features(times), _features([datetime(2013, 3, 14, 12, tzinfo=UTC)], first=3)])
     with pytest.raises(ContractError, match=r"the same key on several rows: \(3, '2013-02-.*\(3, '2013-03-14'\), exp"):
         _cut(features, _labels([at + TICK for at in times]), _split())
+
+
+WEEKS = Calendar(Partitions(every="week", start=date(2013, 1, 1), end=date(2013, 12, 31), timezone="America/New_York"))
+
+
+def _cut_weeks(without: Sequence[str], **lengths: int) -> pl.DataFrame:
+    """Cut ten weeks of four rows a day, some weeks left out."""
+    end = WEEKS.as_of("2013-03-12")
+    times = [end - timedelta(hours=back) for back in range(70 * 24, 0, -6)]
+    features = _features(times).with_columns(WEEKS.keys_of(pl.col("at")).alias(PARTITION))
+    days = {"train": 28, "train_at_least": 14, "validation": 7, "holdout": 7, "embargo": 0} | lengths
+    split = Split.model_validate({name: timedelta(days=count) for name, count in days.items()})
+    known = _labels([at + TICK for at in times])
+    kept = features.filter(~pl.col(PARTITION).is_in(list(without)))
+    return split_rows(kept, known, key=["id"], event_time="at", split=split, calendar=WEEKS, as_of="2013-03-12")
+
+
+def test_parts_are_counted_in_weeks_where_partitions_are_weeks() -> None:
+    """Validation and holdout have each week they touch, train at least those that `train_at_least` touches."""
+    rows = _cut_weeks(without=["2013-01-29", "2013-02-05"])
+    counts = dict(rows.group_by(PART).agg(pl.col(DAY).n_unique()).iter_rows())
+    assert counts == {"train": 2, "validation": 1, "holdout": 1}
+
+
+@pytest.mark.parametrize(
+    ("without", "lengths", "said"),
+    [
+        (["2013-03-05"], {}, "holdout: 0 of 1 weeks, none in 2013-03-05"),
+        (["2013-02-26"], {}, "validation: 0 of 1 weeks, none in 2013-02-26"),
+        (["2013-01-29", "2013-02-05", "2013-02-12"], {}, "train: 1 of 2 weeks, none in 2013-01-29, .*2013-02-12"),
+        (["2013-01-29", "2013-02-05"], {"train_at_least": 15}, "train: 2 of 3 weeks"),
+        (["2013-02-26"], {"holdout": 8}, "validation: 1 of 2 weeks, none in 2013-02-26, holdout: 1 of 2 weeks"),
+    ],
+)
+def test_a_week_without_rows_is_named(without: list[str], lengths: dict[str, int], said: str) -> None:
+    """Also one that a part touches with a single day."""
+    with pytest.raises(NotEnoughRows, match=said):
+        _cut_weeks(without, **lengths)

@@ -36,7 +36,7 @@ def _report(
     current: Profile | None,
     champion: int | None = 1,
     reference: Profile = REFERENCE,
-    missing_days: Sequence[str] = (),
+    missing: Sequence[str] = (),
     **monitoring: float,
 ) -> DriftReport:
     return report(
@@ -47,7 +47,7 @@ def _report(
         champion_as_of="2013-03-01" if champion else None,
         reference=reference if champion else None,
         current=current,
-        missing_days=missing_days,
+        missing=missing,
         monitoring=Monitoring.model_validate(monitoring),
     )
 
@@ -123,9 +123,9 @@ def test_null_shares_are_reported() -> None:
 
 def test_a_window_with_a_missing_day_is_a_data_fault() -> None:
     """Whatever the days that are there look like: quality before drift."""
-    found = _report(REFERENCE.profile(_frame(3000, warmer_by=3.0)), missing_days=["2013-06-25", "2013-06-27"])
+    found = _report(REFERENCE.profile(_frame(3000, warmer_by=3.0)), missing=["2013-06-25", "2013-06-27"])
     assert (found.outcome, found.columns[0].is_drifted) == ("inconclusive", True)
-    assert found.sentence.startswith("data fault: no rows on 2013-06-25, 2013-06-27; 3,000 rows against")
+    assert found.sentence.startswith("data fault: no rows in 2013-06-25, 2013-06-27; 3,000 rows against")
 
 
 @pytest.mark.parametrize(

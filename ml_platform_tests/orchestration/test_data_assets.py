@@ -125,7 +125,7 @@ def test_a_partition_without_rows_is_not_trained_on(loaded: World, monkeypatch: 
     before = loaded.lake.version("tiny/training_set")
     result = loaded.materialize("training_set", key="2020-01-23")
     assert not result.success
-    assert "training set as of 2020-01-23: got holdout: 4 of 5 days, none on 2020-01-20" in error_of(result)
+    assert "training set as of 2020-01-23: got holdout: 4 of 5 days, none in 2020-01-20" in error_of(result)
     assert loaded.lake.version("tiny/training_set") == before
 
 

@@ -401,7 +401,7 @@ def test_a_spec_is_checked_without_lightgbm() -> None:
 @pytest.mark.parametrize(("hours", "days"), [(1, 1), (6, 1), (23, 1), (24, 2), (47, 2), (48, 3)])
 def test_a_tolerance_reaches_back_over_a_day_of_23_hours(hours: int, days: int) -> None:
     """From the first instant of the day after the clocks went forward; the partition mapping and the read agree."""
-    assert whole_days(timedelta(hours=hours)) == days
+    assert whole_days(timedelta(hours=hours)) == timedelta(days=days)
     berlin = ZoneInfo("Europe/Berlin")
     midnight = datetime(2020, 3, 30, tzinfo=berlin).astimezone(UTC)
     reached = (midnight - timedelta(hours=hours)).astimezone(berlin).date()

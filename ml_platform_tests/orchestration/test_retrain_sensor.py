@@ -9,7 +9,7 @@ import pytest
 from ml_platform.contracts.errors import LedgerConflict
 from ml_platform.contracts.records import ColumnDrift, Decision, DecisionKind, DriftReport
 from ml_platform.orchestration import retrain_sensor
-from ml_platform.orchestration.partitions import days
+from ml_platform.orchestration.partitions import partitions_def
 from ml_platform_tests.fakes.ledger import InMemoryLedger
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS
@@ -65,7 +65,9 @@ class Watch:
     def drift(self, *reports: DriftReport, backfill: str | None = None) -> str:
         """Materialize drift reports in one run; gives its id."""
 
-        @dg.asset(key=["tiny", "drift"], partitions_def=days(tiny()), backfill_policy=dg.BackfillPolicy.single_run())
+        @dg.asset(
+            key=["tiny", "drift"], partitions_def=partitions_def(tiny()), backfill_policy=dg.BackfillPolicy.single_run()
+        )
         def drift(context: dg.AssetExecutionContext) -> None:
             for report in reports:
                 metadata = {"report": dg.MetadataValue.json(report.model_dump(mode="json"))}
@@ -368,7 +370,7 @@ def test_a_data_fault_asks_for_no_retrain(world: World, watching: Watch, monkeyp
         asked = [request.partition_key for request in watching.tick()]
         assert asked == ([as_of] if outcome == "drifted" else [])
     declined = next(each for each in watching.ledger.read("tiny") if each.kind == "retrain_declined")
-    assert declined.because.startswith("the report is inconclusive: data fault: no rows on 2020-02-01;")
+    assert declined.because.startswith("the report is inconclusive: data fault: no rows in 2020-02-01;")
 
 
 class Dying(InMemoryLedger):
