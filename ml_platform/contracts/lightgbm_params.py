@@ -65,6 +65,8 @@ class LightGBMParams(TypedDict, total=False):
     scale_pos_weight: Positive
 
 
+BINARY_ONLY = ("is_unbalance", "scale_pos_weight", "pos_bagging_fraction", "neg_bagging_fraction")
+
 _ELSEWHERE = {
     "set rounds beside params": "num_iterations num_iteration n_iter num_tree num_trees num_round num_rounds nrounds "
     "num_boost_round n_estimators max_iter",

@@ -1,10 +1,18 @@
-"""The names of the metrics a gate may speak of, and which way each is better. Computing them is validation's work."""
+"""The tasks, the metrics of each, and which way each is better. Computing them is validation's work."""
 
 from typing import Literal, get_args
 
-MetricName = Literal["log_loss", "brier", "roc_auc", "average_precision", "calibration_error"]
+Task = Literal["binary", "regression"]
+BinaryMetric = Literal["log_loss", "brier", "roc_auc", "average_precision", "calibration_error"]
+RegressionMetric = Literal["rmse", "mae"]
+MetricName = Literal[BinaryMetric, RegressionMetric]
 
 METRIC_NAMES: tuple[MetricName, ...] = get_args(MetricName)
+METRICS_OF: dict[Task, tuple[MetricName, ...]] = {
+    "binary": get_args(BinaryMetric),
+    "regression": get_args(RegressionMetric),
+}
+LOSS_OF: dict[Task, MetricName] = {"binary": "log_loss", "regression": "rmse"}  # what a fit makes small
 HIGHER_IS_BETTER: frozenset[str] = frozenset({"roc_auc", "average_precision"})
 
 

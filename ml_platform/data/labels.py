@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from ml_platform.contracts.errors import ContractError, examples
 from ml_platform.contracts.spec import Label
 from ml_platform.data.splits import KNOWN_AT, LABEL
 
@@ -20,5 +21,17 @@ def known_labels(rows: pl.DataFrame, label: Label, key: Sequence[str], event_tim
     ----------
     rows : (n_rows, ...)
         Key, event time and the columns of the label.
+
+    Raises
+    ------
+    ContractError
+        If a label is infinite or NaN; names such rows.
     """
-    return rows.select(*key, pl.col(label.column).alias(LABEL), known_at(label, event_time).alias(KNOWN_AT))
+    labels = rows.select(*key, pl.col(label.column).alias(LABEL), known_at(label, event_time).alias(KNOWN_AT))
+    strange = labels.filter(~pl.col(LABEL).cast(pl.Float64).is_finite()).select(LABEL, *key)
+    if len(strange):
+        raise ContractError.because(
+            f"label {label.column}", got=examples(strange.iter_rows()), expected="finite numbers, null where not known",
+            hint="mend the source, or let a rule of the schema quarantine such rows",
+        )  # fmt: skip
+    return labels

@@ -125,7 +125,7 @@ def scores_of(platform: Platform, model: Champion, month: str) -> MonthScores:
     )
     rows: list[dict[str, Any]] = flights.select(FIELDS).to_dicts()
     predictions = platform.target.score(platform.pipeline, rows, model.version)
-    metrics = score(flights["is_late"].to_numpy(), predictions)
+    metrics = score(flights["is_late"].to_numpy(), predictions, "binary")
     return MonthScores(f"v{model.version} ({model.as_of})", len(rows), metrics)
 
 

@@ -17,7 +17,7 @@ from ml_platform.serving.predictor import Predictor
 
 
 class BundleModel(PythonModel):
-    """A bundle as a pyfunc model: raw rows in, one probability each out."""
+    """A bundle as a pyfunc model: raw rows in, one prediction each out."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open and verify the bundle."""

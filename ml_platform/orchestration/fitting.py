@@ -46,7 +46,7 @@ def fit_candidate(pipeline: Pipeline, lake: Lake, models: ModelStore, mlflow: An
 
     run = mlflow.active_run().info
     rows = lake.read(pipeline.table("training_set"), [as_of])
-    trained = fit_lightgbm(rows, pipeline.spec.features.columns, pipeline.spec.model)
+    trained = fit_lightgbm(rows, pipeline.spec.features.columns, pipeline.spec.model, pipeline.spec.label.task)
     with TemporaryDirectory() as folder:
         bundle = package(pipeline, lake, as_of, rows, trained, Path(folder))
         log_fit(mlflow, pipeline, as_of, rows, trained, bundle)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ml_platform.contracts.errors import ContractError, LedgerConflict, VersionNotFound
+from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import Evaluation, ModelVersion
 from ml_platform.ledger.folds import Champion, champion, next_seq, promotions
@@ -16,7 +17,7 @@ from ml_platform.orchestration.packaging import rows_digest
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.validation.evaluation import ChampionScores, FloatArray, evaluate
-from ml_platform.validation.plots import calibration_plot, metric_table, verdict_table
+from ml_platform.validation.plots import actual_plot, calibration_plot, metric_table, verdict_table
 
 ATTEMPTS_AT_MOST = 5
 
@@ -28,6 +29,7 @@ class Judged:
     evaluation: Evaluation
     labels: FloatArray
     predictions: dict[str, FloatArray]
+    task: Task
 
     def metadata(self) -> dict[str, Any]:
         """Show the evaluation in the UI."""
@@ -36,9 +38,14 @@ class Judged:
             "holdout_rows": self.evaluation.rows,
             "metrics": dg.MetadataValue.md(metric_table(self.evaluation.metrics)),
             "verdicts": dg.MetadataValue.md(verdict_table(self.evaluation.verdicts)),
-            "calibration": picture(calibration_plot(self.labels, self.predictions), "calibration"),
+            **self._shown(),
             **self.evaluation.metrics["candidate"],
         }
+
+    def _shown(self) -> dict[str, Any]:
+        if self.task == "binary":
+            return {"calibration": picture(calibration_plot(self.labels, self.predictions), "calibration")}
+        return {"predicted_and_actual": picture(actual_plot(self.labels, self.predictions), "predicted and actual")}
 
     def check_results(self) -> list[dg.AssetCheckResult]:
         """Show each verdict as an asset check; what is not a pass stops the run."""
@@ -101,12 +108,13 @@ def judge_candidate(
     candidate = _predictions(bundle, holdout)
     baselines = predict_baselines(rows)
     evaluation = evaluate(
-        version, labels=labels, candidate=candidate, baselines=baselines, champion=champion, gates=pipeline.spec.gates
-    )
+        version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
+        gates=pipeline.spec.gates, task=pipeline.spec.label.task,
+    )  # fmt: skip
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:
         predictions["champion"] = champion.predictions
-    return Judged(evaluation, labels, predictions)
+    return Judged(evaluation, labels, predictions, pipeline.spec.label.task)
 
 
 def record_evaluation(

@@ -29,6 +29,7 @@ from ml_platform.orchestration.spec_checks import (
     feature_faults,
     join_faults,
     name_faults,
+    task_faults,
     window_faults,
 )
 from ml_platform.orchestration.spec_faults import Fault, Location, fault_of, refusal
@@ -112,7 +113,12 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     if faults:
         raise refusal(path, faults)
     schema, types = found["schema",]
-    if faults := list(column_faults(spec, types)) or [*join_faults(spec), *name_faults(spec), *window_faults(spec)]:
+    if faults := list(column_faults(spec, types)) or [
+        *join_faults(spec),
+        *name_faults(spec),
+        *window_faults(spec),
+        *task_faults(spec),
+    ]:
         raise refusal(path, faults)
     try:
         plan = FeaturePlan.from_spec(spec, found.get(("features", "python")))

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
+from ml_platform.contracts.lightgbm_params import BINARY_ONLY
+from ml_platform.contracts.metrics import METRICS_OF, Task
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.lake import PARTITION
 from ml_platform.data.splits import DAY, KNOWN_AT, LABEL, PART
@@ -16,7 +18,10 @@ from ml_platform.orchestration.spec_faults import Fault, Location, nearest
 
 Types = Mapping[str, pl.DataType]
 OWN_COLUMNS = (PARTITION, DAY, LABEL, KNOWN_AT, PART)
-LABEL_TYPES = (pl.Boolean(), pl.Int64(), pl.Float64())
+LABEL_TYPES: dict[Task, tuple[tuple[pl.DataType, ...], str]] = {
+    "binary": ((pl.Boolean(), pl.Int64(), pl.Float64()), "a bool, or a number that is 0 or 1"),
+    "regression": ((pl.Int64(), pl.Float64()), "a number, as label.task is regression"),
+}
 MODEL_TYPES = (pl.Int64(), pl.Float64(), pl.Boolean(), pl.String(), pl.Null())
 
 
@@ -30,7 +35,7 @@ def column_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
         if name not in types:
             yield Fault(location, name, "a column of the schema", nearest(name, list(types)))
         else:
-            yield from _type_faults(location, name, types[name])
+            yield from _type_faults(spec, location, name, types[name])
     for location, name in entering.items():
         if name in label.values():
             yield Fault(location, name, "a column known at the event time", "it is the label: take it out")
@@ -52,6 +57,19 @@ def window_faults(spec: PipelineSpec) -> Iterator[Fault]:
     if span > days:
         hint = f"partitions has {days} days; shorten train, validation, holdout or embargo"
         yield Fault(("split",), f"{span} days from the first training row to the as-of", f"at most {days} days", hint)
+
+
+def task_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    """See that gates and parameters fit the task."""
+    task = spec.label.task
+    for place, gate in enumerate(spec.gates):
+        if gate.metric not in METRICS_OF[task]:
+            expected = f"one of {', '.join(METRICS_OF[task])}"
+            yield Fault(("gates", place, "metric"), gate.metric, expected, f"label.task is {task}: choose one of its")
+    for name in spec.model.params if task != "binary" else ():
+        if name in BINARY_ONLY:
+            location = ("models", spec.model_name, "params", name)
+            yield Fault(location, name, "no such parameter", f"label.task is {task}, which has no classes: take it out")
 
 
 def name_faults(spec: PipelineSpec) -> Iterator[Fault]:
@@ -83,11 +101,11 @@ def _entering(spec: PipelineSpec) -> dict[Location, str]:
     return columns | {("features", "inputs", place): name for place, name in enumerate(spec.features.inputs)}
 
 
-def _type_faults(location: Location, name: str, dtype: pl.DataType) -> Iterator[Fault]:
+def _type_faults(spec: PipelineSpec, location: Location, name: str, dtype: pl.DataType) -> Iterator[Fault]:
     allowed, expected = {
         ("event_time",): ((INSTANT,), "a timestamp with time zone"),
         ("label", "known_at"): ((INSTANT,), "a timestamp with time zone"),
-        ("label", "column"): (LABEL_TYPES, "a bool, or a number that is 0 or 1"),
+        ("label", "column"): LABEL_TYPES[spec.label.task],
     }.get(location, (tuple(POLARS_TYPES.values()), f"one of {', '.join(POLARS_TYPES)}"))
     if widen_type(dtype) not in allowed:
         yield Fault(location, f"{name} ({dtype})", expected, "declare it so in the schema")

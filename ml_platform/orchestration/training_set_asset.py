@@ -38,11 +38,12 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 
 def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, Any]:
-    """Count rows and positives of each part, and name the partitions that have none."""
-    parts = rows.group_by("part").agg(rows=pl.len(), positive_share=pl.col("label").mean())
+    """Count the rows of each part, with the mean of its labels, and name the partitions that have none."""
+    parts = rows.group_by("part").agg(rows=pl.len(), mean=pl.col("label").mean())
+    mean = "positive_share" if pipeline.spec.label.task == "binary" else "label_mean"
     found: dict[str, Any] = {"dagster/partition_row_count": len(rows)}
-    for part, count, positive_share in parts.iter_rows():
-        found |= {f"{part}/rows": count, f"{part}/positive_share": positive_share}
+    for part, count, value in parts.iter_rows():
+        found |= {f"{part}/rows": count, f"{part}/{mean}": value}
     empty = empty_partitions(rows, pipeline.spec.split, pipeline.calendar, as_of)
     return found | {"partitions_without_rows": ", ".join(key for keys in empty.values() for key in keys) or "none"}
 

@@ -22,7 +22,7 @@ class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PredictAnswer(msgspec.Struct):
-    """One probability for each row, and who gave it; `unseen` counts values that training had not seen, by column."""
+    """One prediction for each row, and who gave it; `unseen` counts values that training had not seen, by column."""
 
     pipeline: str
     version: int

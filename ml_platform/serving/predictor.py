@@ -1,4 +1,4 @@
-"""The predictor: a bundle's model as a function from features to probabilities.
+"""The predictor: a bundle's model as a function from features to predictions.
 
 The server and the offline evaluation use this very class. It holds no state that a prediction changes, so any number of
 threads may share one.
@@ -61,7 +61,7 @@ class Predictor:
     batch_at_most : int
         Rows that one request may have.
     scorer : callable
-        From the matrix to the probability of the positive class.
+        From the matrix to the probability of the positive class, or to the value of a regression.
     """
 
     manifest: Manifest
@@ -104,17 +104,18 @@ class Predictor:
             ) from error
 
     def predict(self, features: pl.DataFrame) -> NDArray[np.float64]:
-        """Give the probability of the positive class for rows that `plan.transform` made.
+        """Give the prediction for rows that `plan.transform` made.
 
         Returns
         -------
         (n_rows,) array
-            0 to 1. A row's value does not depend on the rows beside it.
+            The probability of the positive class, 0 to 1, or the value of a regression. A row's prediction does not
+            depend on the rows beside it.
         """
         return self.score(self.encoder.encode(features))
 
     def score(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the probability of the positive class for rows that `encoder.encode` made."""
+        """Give the prediction for rows that `encoder.encode` made."""
         return self.scorer(matrix) if len(matrix) else np.empty(0)
 
 

@@ -6,27 +6,28 @@ import numpy as np
 import polars as pl
 
 from ml_platform.contracts.errors import NotEnoughRows
+from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.features.encoding import Encoder
 from ml_platform.training.trainer import Trained
 
-OBJECTIVE = "binary"
-LOSS = "binary_logloss"
+# By task: the objective and the metric to stop by, in LightGBM's words; the two are the same loss.
+OBJECTIVES: dict[Task, tuple[str, str]] = {"binary": ("binary", "binary_logloss"), "regression": ("regression", "rmse")}
 
 
-def fit_lightgbm(rows: pl.DataFrame, columns: list[str], model: LightGBMModel) -> Trained:
+def fit_lightgbm(rows: pl.DataFrame, columns: list[str], model: LightGBMModel, task: Task) -> Trained:
     """Fit gradient-boosted trees; see `Trainer`.
 
     Raises
     ------
     NotEnoughRows
-        If a part has one class only: then nothing can be learned or stopped.
+        If all labels of a part are the same: then nothing can be learned or stopped.
     """
     import lightgbm as lgb
 
     train, validation = (rows.filter(pl.col("part") == part) for part in ("train", "validation"))
     for name, part in (("train", train), ("validation", validation)):
-        _refuse_one_class(name, part)
+        _refuse_one_label(name, part, task)
     encoder = Encoder.fit(train, columns)
     labels = (train["label"].to_numpy().astype(float), validation["label"].to_numpy().astype(float))
     fitting = lgb.Dataset(
@@ -39,7 +40,7 @@ def fit_lightgbm(rows: pl.DataFrame, columns: list[str], model: LightGBMModel) -
     stopping = lgb.Dataset(encoder.encode(validation), labels[1], reference=fitting)
     history: dict[str, dict[str, list[float]]] = {}
     booster = lgb.train(
-        _params(model),
+        _params(model, task),
         fitting,
         num_boost_round=model.rounds,
         valid_sets=[stopping],
@@ -53,16 +54,17 @@ def fit_lightgbm(rows: pl.DataFrame, columns: list[str], model: LightGBMModel) -
         encoder=encoder,
         rounds=booster.best_iteration,
         importance={columns[index]: float(gains[index]) for index in order},
-        history=history["validation"][LOSS],
+        history=history["validation"][OBJECTIVES[task][1]],
     )
 
 
-def _params(model: LightGBMModel) -> dict[str, object]:
+def _params(model: LightGBMModel, task: Task) -> dict[str, object]:
+    objective, metric = OBJECTIVES[task]
     return {
         "num_threads": min(os.cpu_count() or 1, 8),
         **model.params,
-        "objective": OBJECTIVE,
-        "metric": LOSS,
+        "objective": objective,
+        "metric": metric,
         "seed": model.seed,
         "deterministic": True,
         "force_row_wise": True,
@@ -70,12 +72,13 @@ def _params(model: LightGBMModel) -> dict[str, object]:
     }
 
 
-def _refuse_one_class(name: str, part: pl.DataFrame) -> None:
-    classes = part["label"].n_unique()
-    if classes < 2:
+def _refuse_one_label(name: str, part: pl.DataFrame, task: Task) -> None:
+    different = part["label"].n_unique()
+    if different < 2:
+        one = "class" if task == "binary" else "value"
         raise NotEnoughRows.because(
             f"training set: {name}",
-            got=f"{len(part)} rows with {classes} class(es)",
-            expected="rows of both classes",
-            hint="choose a longer window, or an as-of partition with both outcomes before it",
+            got=f"{len(part)} rows with {different} {one}",
+            expected="rows of both classes" if task == "binary" else "labels that differ",
+            hint="choose a longer window, or an as-of partition with several outcomes before it",
         )

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import polars as pl
 
+from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.features.encoding import Encoder
 
@@ -37,7 +38,7 @@ class Trained:
 class Trainer(Protocol):
     """Fits one kind of model."""
 
-    def __call__(self, rows: pl.DataFrame, columns: list[str], model: LightGBMModel) -> Trained:
+    def __call__(self, rows: pl.DataFrame, columns: list[str], model: LightGBMModel, task: Task) -> Trained:
         """Fit on the train part, stop on the validation part; the holdout part is never looked at.
 
         Parameters
@@ -46,5 +47,7 @@ class Trainer(Protocol):
             A training set: the columns, `label` and `part`.
         columns : list of str
             The features.
+        task : Task
+            What the label is, and so which loss is made small.
         """
         ...

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.records import Evaluation, ModelVersion
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.gates import Measured, evaluate_gates
@@ -41,25 +42,28 @@ def evaluate(
     baselines: Mapping[str, FloatArray],
     champion: ChampionScores | None,
     gates: Sequence[Gate],
+    task: Task,
 ) -> Evaluation:
     """Evaluate a candidate on its holdout.
 
     Parameters
     ----------
     labels, candidate : (n_holdout,) arrays
-        Outcomes, 0 or 1, and the candidate's probabilities.
+        Outcomes and the candidate's predictions, as in `ml_platform.validation.metrics.score`.
     baselines : mapping of str to (n_holdout,) array
-        Each baseline's probabilities.
+        Each baseline's predictions.
     champion : ChampionScores or None
         None when there is none: then a gate against it passes and says so.
     gates : sequence of Gate
         The conditions of the spec.
+    task : Task
+        Whose metrics are taken.
     """
-    metrics = {"candidate": score(labels, candidate)}
-    metrics |= {name: score(labels, predictions) for name, predictions in baselines.items()}
+    metrics = {"candidate": score(labels, candidate, task)}
+    metrics |= {name: score(labels, predictions, task) for name, predictions in baselines.items()}
     rivals = {name: metrics[name] for name in baselines}
     holdout = Measured(rows=len(labels), candidate=metrics["candidate"], rivals=rivals)
-    pair = None if champion is None else _paired(labels, candidate, champion)
+    pair = None if champion is None else _paired(labels, candidate, champion, task)
     if pair is not None and (known := next(iter(pair.rivals.values()))):
         metrics["champion"] = dict(known)  # on the rows that it was not trained on
     return Evaluation(
@@ -74,12 +78,12 @@ def evaluate(
     )
 
 
-def _paired(labels: FloatArray, candidate: FloatArray, champion: ChampionScores) -> Measured:
+def _paired(labels: FloatArray, candidate: FloatArray, champion: ChampionScores, task: Task) -> Measured:
     """Score both on the rows that neither was trained on."""
     unseen = champion.is_unseen
-    rival = {} if champion.predictions is None else score(labels[unseen], champion.predictions[unseen])
+    rival = {} if champion.predictions is None else score(labels[unseen], champion.predictions[unseen], task)
     return Measured(
         rows=int(unseen.sum()),
-        candidate=score(labels[unseen], candidate[unseen]),
+        candidate=score(labels[unseen], candidate[unseen], task),
         rivals={f"champion v{champion.version}": rival},
     )

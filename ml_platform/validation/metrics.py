@@ -1,33 +1,33 @@
-"""The metrics of a binary model, from labels and predicted probabilities.
+"""The metrics of a model, from labels and predictions: probabilities of a binary one, values of a regression.
 
 Put a metric here when a gate may speak of it; its name and direction stand in `ml_platform.contracts.metrics`. All of
 them depend on the rows alone, never on their order, and need numpy alone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ml_platform.contracts.errors import ContractError, ShapeMismatch, examples
-from ml_platform.contracts.metrics import METRIC_NAMES, MetricName
+from ml_platform.contracts.metrics import METRICS_OF, Task
 
 FloatArray = NDArray[np.float64]
 
 CALIBRATION_BINS = 10
 
 
-def score(labels: ArrayLike, predictions: ArrayLike, metrics: Iterable[MetricName] = METRIC_NAMES) -> dict[str, float]:
-    """Score predicted probabilities against what happened.
+def score(labels: ArrayLike, predictions: ArrayLike, task: Task) -> dict[str, float]:
+    """Score predictions against what happened.
 
     Parameters
     ----------
     labels : (n_rows,) array
-        0 or 1 (or booleans), without nulls.
+        Without nulls: of a binary task 0 or 1 (or booleans), of a regression finite.
     predictions : (n_rows,) array
-        Probability of 1, 0 to 1.
-    metrics : iterable of MetricName
-        Which to compute.
+        Of a binary task the probability of 1, 0 to 1; of a regression the value.
+    task : Task
+        Whose metrics to compute.
 
     Returns
     -------
@@ -40,15 +40,15 @@ def score(labels: ArrayLike, predictions: ArrayLike, metrics: Iterable[MetricNam
     ShapeMismatch
         If the two are not flat arrays of the same length.
     ContractError
-        If a label is not 0 or 1, or a finite prediction is not a probability.
+        If a label is none of the task, or a finite prediction of a binary task is not a probability.
     """
-    happened, predicted = _checked(labels, predictions)
+    happened, predicted = _checked(labels, predictions, task)
     if not happened.size or not np.isfinite(predicted).all():
         return {}
-    has_both_classes = 0 < happened.sum() < happened.size
+    has_both_classes = 0 < np.count_nonzero(happened) < happened.size
     return {
         name: _METRICS[name](happened, predicted)
-        for name in metrics
+        for name in METRICS_OF[task]
         if has_both_classes or name not in _NEEDS_BOTH_CLASSES
     }
 
@@ -115,6 +115,26 @@ def calibration_error(labels: FloatArray, predictions: FloatArray) -> float:
     return float(rows @ np.abs(happened - predicted) / rows.sum())
 
 
+def rmse(labels: FloatArray, predictions: FloatArray) -> float:
+    """Give the root of the mean squared error, in the label's unit.
+
+    Notes
+    -----
+    Source: scikit-learn, `sklearn.metrics.root_mean_squared_error`.
+    """
+    return float(np.sqrt(np.square(predictions - labels).mean()))
+
+
+def mae(labels: FloatArray, predictions: FloatArray) -> float:
+    """Give the mean absolute error, in the label's unit.
+
+    Notes
+    -----
+    Source: scikit-learn, `sklearn.metrics.mean_absolute_error`.
+    """
+    return float(np.abs(predictions - labels).mean())
+
+
 def calibration_curve(
     labels: FloatArray, predictions: FloatArray, bins: int = CALIBRATION_BINS
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -123,17 +143,17 @@ def calibration_curve(
     Parameters
     ----------
     labels, predictions : (n_rows,) array
-        As in `score`; at least one row.
+        As in `score`, of either task; at least one row.
     bins : int
         Bins are cut at the quantiles of the predictions; equal predictions share a bin, so there may be fewer.
 
     Returns
     -------
     rows, predicted, happened : (n_bins,) arrays
-        Rows in the bin, their mean prediction and their share of label 1, from the lowest prediction up.
+        Rows in the bin, their mean prediction and their mean label (of a binary task the share of label 1), from the
+        lowest prediction up.
     """
-    edges = np.unique(np.quantile(predictions, np.linspace(0, 1, bins + 1)[1:-1]))
-    place = np.searchsorted(edges, predictions, side="left")
+    place = calibration_bins(predictions, bins)
     rows = np.bincount(place).astype(np.float64)
     filled = rows > 0
     predicted, happened = (
@@ -142,36 +162,42 @@ def calibration_curve(
     return rows[filled], predicted, happened
 
 
+def calibration_bins(predictions: FloatArray, bins: int = CALIBRATION_BINS) -> NDArray[np.intp]:
+    """Give the bin of each prediction, counted from the lowest; a bin may be empty."""
+    edges = np.unique(np.quantile(predictions, np.linspace(0, 1, bins + 1)[1:-1]))
+    return np.searchsorted(edges, predictions, side="left")
+
+
 _METRICS: dict[str, Callable[[FloatArray, FloatArray], float]] = {
     "log_loss": log_loss,
     "brier": brier,
     "roc_auc": roc_auc,
     "average_precision": average_precision,
     "calibration_error": calibration_error,
+    "rmse": rmse,
+    "mae": mae,
 }
 _NEEDS_BOTH_CLASSES = frozenset({"roc_auc", "average_precision"})
 
 
-def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _checked(labels: ArrayLike, predictions: ArrayLike, task: Task) -> tuple[FloatArray, FloatArray]:
     happened, predicted = np.asarray(labels, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
     if happened.ndim != 1 or happened.shape != predicted.shape:
         raise ShapeMismatch.because(
             "predictions", got=predicted.shape, expected=f"the labels' {happened.shape}", hint="score one row at a time"
         )
-    strange = happened[(happened != 0) & (happened != 1)]
-    if strange.size:
-        raise ContractError.because(
-            "labels", got=examples(np.unique(strange)), expected="0 or 1", hint="drop rows whose label is not known yet"
-        )
-    outside = predicted[np.isfinite(predicted) & ((predicted < 0) | (predicted > 1))]
-    if outside.size:
-        raise ContractError.because(
-            "predictions",
-            got=examples(np.unique(outside)),
-            expected="probabilities",
-            hint="use a probability objective",
-        )
+    is_binary = task == "binary"
+    is_label = (happened == 0) | (happened == 1) if is_binary else np.isfinite(happened)
+    hint = "drop rows whose label is not known yet"
+    _refuse("labels", happened[~is_label], expected="0 or 1" if is_binary else "finite numbers", hint=hint)
+    is_outside = np.isfinite(predicted) & ((predicted < 0) | (predicted > 1)) & is_binary
+    _refuse("predictions", predicted[is_outside], expected="probabilities", hint="use a probability objective")
     return happened, predicted
+
+
+def _refuse(what: str, strange: FloatArray, *, expected: str, hint: str) -> None:
+    if strange.size:
+        raise ContractError.because(what, got=examples(np.unique(strange)), expected=expected, hint=hint)
 
 
 def _by_prediction(labels: FloatArray, predictions: FloatArray) -> tuple[FloatArray, FloatArray]:

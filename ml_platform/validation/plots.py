@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ml_platform.contracts.metrics import METRIC_NAMES
 from ml_platform.contracts.records import Verdict
-from ml_platform.validation.metrics import calibration_curve
+from ml_platform.validation.metrics import calibration_bins, calibration_curve
 
 # matplotlib leaves its **kwargs without types.
 # pyright: reportUnknownMemberType=false
@@ -86,6 +86,38 @@ def calibration_plot(labels: ArrayLike, predictions: Mapping[str, ArrayLike]) ->
         axes.plot(predicted, share, marker="o", markersize=4, linewidth=1.5, color=color, label=model)
     axes.set(xlim=(0, 1), ylim=(0, 1))
     if predictions:
+        axes.legend(frameon=False, fontsize=9, loc="upper left")
+    return to_png(figure)
+
+
+def actual_plot(labels: ArrayLike, predictions: Mapping[str, ArrayLike]) -> bytes:
+    """Draw what happened over what a regression predicted: the mean, and the middle half of the rows, in ten bins.
+
+    Parameters
+    ----------
+    labels : (n_rows,) array
+        Finite; at least one row.
+    predictions : mapping
+        Model -> finite predictions of the same rows; at most five models.
+
+    Returns
+    -------
+    bytes
+        PNG. Bins are those of `ml_platform.validation.metrics.calibration_curve`; the diagonal is perfect.
+    """
+    figure, axes = canvas("Predicted and actual", "predicted", "actual: mean, and 25 % to 75 %")
+    actual = np.asarray(labels, dtype=np.float64)
+    for (model, values), color in zip(predictions.items(), COLORS, strict=False):
+        predicted = np.asarray(values, dtype=np.float64)
+        _, mean, happened = calibration_curve(actual, predicted)
+        place = calibration_bins(predicted)
+        low, high = (
+            [float(np.quantile(actual[place == each], share)) for each in np.unique(place)] for share in (0.25, 0.75)
+        )
+        axes.vlines(mean, low, high, color=color, linewidth=4, alpha=0.25)
+        axes.plot(mean, happened, marker="o", markersize=4, linewidth=1.5, color=color, label=model)
+    if predictions:
+        axes.axline((float(actual.mean()), float(actual.mean())), slope=1, color="#9ca3af", linewidth=1, linestyle="--")
         axes.legend(frameon=False, fontsize=9, loc="upper left")
     return to_png(figure)
 

@@ -78,6 +78,16 @@ FAULTS = {
         "metric: auc",
         "gates.2.metric: got 'auc', expected 'log_loss', 'brier', 'roc_auc', .*",
     ),
+    "metric of another task": (
+        "metric: roc_auc",
+        "metric: rmse",
+        "gates.2.metric: got rmse, expected one of log_loss, brier, .* Hint: label.task is binary: choose one of its",
+    ),
+    "class as the label of a regression": (
+        "task: binary",
+        "task: regression",
+        "label.column: got is_late .Boolean., expected a number, as label.task is regression. .*",
+    ),
     "gate without a condition": (
         "worse_by_at_most: 0.05}",
         "at_most: 0.05}",
@@ -366,6 +376,19 @@ def test_owners_are_those_that_dagster_takes(tmp_path: Path) -> None:
                 _resolve(path, text)
         else:
             assert _resolve(path, text).spec.owners == [owner]
+
+
+def test_what_only_classes_have_is_no_part_of_a_regression(tmp_path: Path) -> None:
+    """Metrics and parameters, each told at its line."""
+    text = _changed("task: binary", "task: regression").replace("column: is_late", "column: passengers")
+    text = text.replace("inputs: [line, passengers]", "inputs: [line]").replace("num_leaves: 7", "is_unbalance: true")
+    with pytest.raises(SpecError) as caught:
+        _resolve(tmp_path / "defs.yaml", text)
+    *gates, parameter = str(caught.value).splitlines()
+    assert [line.split(": ")[1] for line in gates] == [f"gates.{place}.metric" for place in range(3)]
+    assert all("expected one of rmse, mae. Hint: label.task is regression" in line for line in gates)
+    where = f":{_line(text, 'is_unbalance')}: models.gbm.params.is_unbalance: got is_unbalance, expected no such"
+    assert where in parameter
 
 
 def test_retraining_needs_no_pause(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ def test_values_by_hand(dtype: pl.DataType, order: int) -> None:
     assert {name: values.tolist() for name, values in found.items()} == {"prior": [0.375] * 2, "last_value": [0.25] * 2}
 
 
+def test_the_mean_of_a_number_in_its_own_unit() -> None:
+    """Minutes may be below zero."""
+    found = predict_baselines(ROWS.with_columns(label=pl.Series([-8.0, 4, 4, 4, 4, 4, 4, 8, 99, 99])))
+    assert {name: values.tolist() for name, values in found.items()} == {"prior": [3.0] * 2, "last_value": [5.0] * 2}
+
+
 def test_the_labels_of_the_holdout_are_not_known() -> None:
     """Turned round, they change nothing."""
     turned = ROWS.with_columns(pl.col("label") ^ (pl.col("part") == "holdout"))

@@ -12,7 +12,7 @@ from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.training.baselines import predict_baselines
 from ml_platform.training.lightgbm import fit_lightgbm
 from ml_platform.training.trainer import Trained
-from ml_platform.validation.metrics import log_loss
+from ml_platform.validation.metrics import log_loss, rmse
 
 COLUMNS = ["carrier", "hour", "noise", "is_wet"]
 SIZES = {"train": 1200, "validation": 400, "holdout": 400}
@@ -60,7 +60,7 @@ def rows() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def trained(rows: pl.DataFrame) -> Trained:
     """Give its fit."""
-    return fit_lightgbm(rows, COLUMNS, MODEL)
+    return fit_lightgbm(rows, COLUMNS, MODEL, "binary")
 
 
 def _text(trained: Trained) -> str:
@@ -73,9 +73,9 @@ def _predict(trained: Trained, rows: pl.DataFrame) -> np.ndarray:
 
 def test_the_same_seed_gives_the_same_model(rows: pl.DataFrame, trained: Trained) -> None:
     """To the byte, with rows drawn at random; another seed gives another model."""
-    assert fit_lightgbm(rows, COLUMNS, MODEL).files == trained.files
+    assert fit_lightgbm(rows, COLUMNS, MODEL, "binary").files == trained.files
     assert list(trained.files) == ["model.txt"]
-    reseeded = fit_lightgbm(rows, COLUMNS, MODEL.model_copy(update={"seed": 8}))
+    reseeded = fit_lightgbm(rows, COLUMNS, MODEL.model_copy(update={"seed": 8}), "binary")
     assert reseeded.files != trained.files
 
 
@@ -101,7 +101,7 @@ def test_the_holdout_has_no_influence(rows: pl.DataFrame, trained: Trained, chan
     changed = rows.with_columns(change)
     assert not changed.equals(rows)
     for table in (changed, rows.filter(~IS_HOLDOUT)):
-        fitted = fit_lightgbm(table, COLUMNS, MODEL)
+        fitted = fit_lightgbm(table, COLUMNS, MODEL, "binary")
         assert (fitted.files, fitted.encoder, fitted.history) == (trained.files, trained.encoder, trained.history)
 
 
@@ -109,7 +109,7 @@ def test_the_encoder_knows_the_train_part_alone(rows: pl.DataFrame) -> None:
     """A category that first comes in the validation part is unseen."""
     is_validation = pl.col("part") == "validation"
     later = rows.with_columns(pl.when(is_validation).then(pl.lit("z")).otherwise("carrier").alias("carrier"))
-    assert fit_lightgbm(later, COLUMNS, MODEL).encoder.vocabularies == {"carrier": ("a", "b", "c", "d")}
+    assert fit_lightgbm(later, COLUMNS, MODEL, "binary").encoder.vocabularies == {"carrier": ("a", "b", "c", "d")}
 
 
 def test_text_is_a_category(trained: Trained) -> None:
@@ -128,14 +128,16 @@ def test_a_part_with_one_class_is_refused(
     """By the part's name: nothing can be learned or stopped there."""
     is_part = pl.col("part") == part
     one = change(rows.filter(is_part))
-    message = f"training set: {part}: got {len(one)} rows with {one['label'].n_unique()} class"
+    message = (
+        f"training set: {part}: got {len(one)} rows with {one['label'].n_unique()} class, expected rows of both classes"
+    )
     with pytest.raises(NotEnoughRows, match=message):
-        fit_lightgbm(pl.concat([one, rows.filter(~is_part)]), COLUMNS, MODEL)
+        fit_lightgbm(pl.concat([one, rows.filter(~is_part)]), COLUMNS, MODEL, "binary")
 
 
 def test_one_class_in_the_holdout_is_no_fault_of_the_fit(rows: pl.DataFrame, trained: Trained) -> None:
     """It is for the gates to say that nothing can be measured there."""
-    assert fit_lightgbm(rows.filter(~IS_HOLDOUT | pl.col("label")), COLUMNS, MODEL).files == trained.files
+    assert fit_lightgbm(rows.filter(~IS_HOLDOUT | pl.col("label")), COLUMNS, MODEL, "binary").files == trained.files
 
 
 def test_it_stops_where_the_validation_loss_is_least(rows: pl.DataFrame, trained: Trained) -> None:
@@ -156,8 +158,34 @@ def test_importance_is_sorted_and_noise_is_last(trained: Trained) -> None:
 def test_what_the_author_sets_is_used_and_what_the_platform_needs_stays(rows: pl.DataFrame) -> None:
     """A parameter changes the model; objective and metric cannot be changed from the spec."""
     params = {"num_threads": 1, "num_leaves": 2, "objective": "regression", "metric": "l2"}
-    stumps = fit_lightgbm(rows, COLUMNS, MODEL.model_copy(update={"params": params}))
+    stumps = fit_lightgbm(rows, COLUMNS, MODEL.model_copy(update={"params": params}), "binary")
     text = _text(stumps)
     assert "objective=binary" in text
     assert "[num_leaves: 2]" in text
     assert stumps.history[0] == pytest.approx(0.68, abs=0.05)
+
+
+def _hours(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give the same rows with a number as label: minutes that grow through the day, more for two carriers."""
+    drawn = pl.Series(np.random.default_rng(5).normal(size=len(rows)))
+    return rows.with_columns(label=10 * pl.col("hour") + 100 * pl.col("carrier").is_in(["b", "d"]) + 20 * drawn)
+
+
+def test_a_regression_predicts_the_label_in_its_own_unit(rows: pl.DataFrame) -> None:
+    """Close to the spread that was drawn, far below that of a constant; stopped by the same loss."""
+    numbers = _hours(rows)
+    fitted = fit_lightgbm(numbers, COLUMNS, MODEL, "regression")
+    assert "objective=regression" in _text(fitted)
+    holdout, validation = numbers.filter(IS_HOLDOUT), numbers.filter(pl.col("part") == "validation")
+    prior = rmse(holdout["label"].to_numpy(), predict_baselines(numbers)["prior"])
+    assert 19 < rmse(holdout["label"].to_numpy(), _predict(fitted, holdout)) < 30 < 80 < prior
+    least = rmse(validation["label"].to_numpy(), _predict(fitted, validation))
+    assert least == pytest.approx(min(fitted.history), abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.Float64])
+def test_labels_that_are_all_the_same_teach_nothing(rows: pl.DataFrame, dtype: pl.DataType) -> None:
+    """Two of them that differ are enough to begin with."""
+    same = rows.with_columns(label=pl.lit(3).cast(dtype))
+    with pytest.raises(NotEnoughRows, match="train: got 1200 rows with 1 value, expected labels that differ"):
+        fit_lightgbm(same, COLUMNS, MODEL, "regression")

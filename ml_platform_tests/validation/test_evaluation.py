@@ -31,6 +31,7 @@ def _evaluate(champion: ChampionScores | None, candidate: FloatArray = CHANCES) 
         baselines={"prior": PRIOR},
         champion=champion,
         gates=[AT_MOST, NOT_WORSE, BETTER],
+        task="binary",
     )
 
 
@@ -44,9 +45,9 @@ def test_the_record_names_the_version_and_its_numbers() -> None:
     assert (found.pipeline, found.version, found.digest, found.as_of) == ("flights", 4, "d", "2013-07-01")
     assert (found.champion, found.rows, found.outcome) == (3, ROWS, "pass")
     assert found.metrics == {
-        "candidate": score(LABELS, CHANCES),
-        "prior": score(LABELS, PRIOR),
-        "champion": score(LABELS[NEW], PRIOR[NEW]),
+        "candidate": score(LABELS, CHANCES, "binary"),
+        "prior": score(LABELS, PRIOR, "binary"),
+        "champion": score(LABELS[NEW], PRIOR[NEW], "binary"),
     }
     assert Evaluation.model_validate_json(found.model_dump_json()) == found
 
@@ -54,11 +55,11 @@ def test_the_record_names_the_version_and_its_numbers() -> None:
 def test_the_duel_is_on_rows_that_the_champion_did_not_see() -> None:
     """A champion that knows the seen rows by heart and guesses on the others loses."""
     by_heart = np.where(OLD, LABELS, 0.5)
-    assert _evaluate(None).metrics["candidate"]["log_loss"] > score(LABELS, by_heart)["log_loss"]
+    assert _evaluate(None).metrics["candidate"]["log_loss"] > score(LABELS, by_heart, "binary")["log_loss"]
     verdict = _duel(ChampionScores(3, by_heart, NEW))
     assert (verdict.outcome, verdict.rows) == ("pass", ROWS // 2)
-    assert verdict.value == score(LABELS[NEW], CHANCES[NEW])["log_loss"]
-    assert verdict.reference == score(LABELS[NEW], PRIOR[NEW])["log_loss"]
+    assert verdict.value == score(LABELS[NEW], CHANCES[NEW], "binary")["log_loss"]
+    assert verdict.reference == score(LABELS[NEW], PRIOR[NEW], "binary")["log_loss"]
     assert "champion v3" in verdict.sentence
 
 
@@ -102,3 +103,22 @@ def test_baselines_and_bounds_are_measured_on_the_whole_holdout() -> None:
         assert without.verdicts[place].rows == ROWS
     assert without.verdicts[2].reference == 0.5
     assert [verdict.gate for verdict in without.verdicts] == [AT_MOST.name, NOT_WORSE.name, BETTER.name]
+
+
+def test_a_regression_is_measured_by_its_own_metrics() -> None:
+    """Against the same kinds of rivals, on the same rows."""
+    minutes = RNG.exponential(30, ROWS)
+    gates = [Gate(metric="rmse", versus="baseline", better_by=1), Gate(metric="mae", versus="champion", better_by=0)]
+    found = evaluate(
+        VERSION,
+        labels=minutes,
+        candidate=minutes + 1,
+        baselines={"prior": np.full(ROWS, 30.0)},
+        champion=ChampionScores(3, minutes - 2, NEW),
+        gates=gates,
+        task="regression",
+    )
+    assert found.metrics["candidate"] == pytest.approx({"rmse": 1, "mae": 1})
+    assert found.metrics["champion"] == pytest.approx({"rmse": 2, "mae": 2})
+    assert [verdict.outcome for verdict in found.verdicts] == ["pass", "pass"]
+    assert (found.verdicts[1].rows, found.verdicts[1].reference) == (ROWS // 2, pytest.approx(2))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ml_platform.contracts.records import Verdict
-from ml_platform.validation.plots import calibration_plot, importance_plot, metric_table, verdict_table
+from ml_platform.validation.plots import actual_plot, calibration_plot, importance_plot, metric_table, verdict_table
 
 LABELS = np.tile([0, 0, 1], 200)
 PREDICTIONS = np.linspace(0, 1, 600)
@@ -18,11 +18,13 @@ PREDICTIONS = np.linspace(0, 1, 600)
     [
         lambda: calibration_plot(LABELS, {"candidate": PREDICTIONS, "prior": np.full(600, 1 / 3)}),
         lambda: calibration_plot(LABELS, {}),
+        lambda: actual_plot(90 * PREDICTIONS, {"candidate": PREDICTIONS, "prior": np.full(600, 45.0)}),
+        lambda: actual_plot(LABELS, {}),
         lambda: importance_plot({f"feature_{place}": float(place) for place in range(40)}),
         lambda: importance_plot({"hour": 0.0}),
         lambda: importance_plot({}),
     ],
-    ids=["calibration", "no models", "importance", "no gain", "no features"],
+    ids=["calibration", "no models", "actual", "actual of no models", "importance", "no gain", "no features"],
 )
 def test_a_picture_is_a_reproducible_png(draw: Callable[[], bytes]) -> None:
     """Width and height stand in bytes 16 to 24 of the file."""

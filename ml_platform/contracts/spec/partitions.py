@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec.parts import Days, Duration, SomeDays, SpecPart, Zone
 
 Cadence = Literal["day", "week", "month"]
@@ -48,7 +49,7 @@ class Label(SpecPart):
     """
 
     column: str
-    task: Literal["binary", "regression"]
+    task: Task
     known_at: str | None = None
     known_after: Duration | None = None
     corrected: bool = False
