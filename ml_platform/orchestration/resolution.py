@@ -20,6 +20,7 @@ from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.records import SignatureField
 from ml_platform.contracts.spec import PipelineSpec, PythonSource
 from ml_platform.data.calendar import Calendar
+from ml_platform.data.frozen_schema import FILE, read_schema, to_pandera
 from ml_platform.data.sources import Load
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
@@ -112,7 +113,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     found, faults = _find_python(spec, package)
     if faults:
         raise refusal(path, faults)
-    schema, types = found["schema",]
+    schema, types = found["schema",] if spec.schema_ else _frozen(path.parent)
     if faults := list(column_faults(spec, types)) or [
         *join_faults(spec),
         *name_faults(spec),
@@ -183,6 +184,12 @@ def _source_text(module: ModuleType, named: Any) -> str:
 def _schema(module: ModuleType, named: Any) -> tuple[pa.DataFrameSchema, dict[str, pl.DataType]]:
     del module
     schema = named.to_schema() if hasattr(named, "to_schema") else named
+    return schema, raw_types(schema)
+
+
+def _frozen(folder: Path) -> tuple[pa.DataFrameSchema, dict[str, pl.DataType]]:
+    """Give the schema that is frozen beside the YAML."""
+    schema = to_pandera(read_schema(folder / FILE))
     return schema, raw_types(schema)
 
 

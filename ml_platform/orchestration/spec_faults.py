@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from ml_platform.contracts.errors import SpecError, examples
 from ml_platform.contracts.lightgbm_params import SET_ELSEWHERE
 from ml_platform.contracts.spec import PipelineSpec
-from ml_platform.orchestration.yaml_lines import line_of
+from ml_platform.data.yaml_lines import line_of
 
 Location = tuple[str | int, ...]
 _CREDENTIALS = re.compile(r"://[^\s/@]*@")

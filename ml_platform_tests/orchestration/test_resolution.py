@@ -465,3 +465,34 @@ def test_the_editor_is_shown_the_schema_of_the_spec() -> None:
     """Dagster hands it to YAML editors."""
     schema = MLPipeline.get_model_cls().model_json_schema()
     assert {"partitions", "source", "gates", "schema"} <= set(schema["properties"])
+
+
+FROZEN = """\
+columns:
+  ride_id: {type: string}
+  departs_at: {type: timestamp}
+  line: {type: string, one_of: [u1, u2, u3]}
+  passengers: {type: float64}
+  arrived_at: {type: timestamp, nullable: true}
+  is_late: {type: bool, nullable: true}
+"""
+NO_SCHEMA = _changed("  schema: .schema.Rides\n", "")
+
+
+def test_a_spec_that_names_no_schema_takes_the_frozen_one(tmp_path: Path) -> None:
+    """It gives the same signature as the pandera schema that it writes down."""
+    (tmp_path / "schema.yaml").write_text(FROZEN)
+    assert _resolve(tmp_path / "defs.yaml", NO_SCHEMA).signature == tiny().signature
+
+
+def test_a_spec_without_any_schema_says_how_to_freeze_one(tmp_path: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"schema\.yaml: got no file, .* Hint: write it by `ml-platform schema PIPELINE`"
+    ):
+        _resolve(tmp_path / "defs.yaml", NO_SCHEMA)
+
+
+def test_a_fault_of_the_frozen_schema_is_told_by_its_own_line(tmp_path: Path) -> None:
+    (tmp_path / "schema.yaml").write_text(FROZEN.replace("float64", "float"))
+    with pytest.raises(SpecError, match=r"schema\.yaml:5: columns\.passengers\.type: got 'float'"):
+        _resolve(tmp_path / "defs.yaml", NO_SCHEMA)

@@ -32,3 +32,21 @@ def _child(node: yaml.Node | None, step: str | int) -> tuple[int, yaml.Node] | N
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return node.value[step].start_mark.line + 1, node.value[step]
     return None
+
+
+def repeated_keys(text: str) -> list[tuple[int, str]]:
+    """Give line and name of each key that its mapping has already; YAML itself would take the last and say nothing."""
+    waiting = [yaml.compose(text, Loader=yaml.SafeLoader)]
+    found: list[tuple[int, str]] = []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            found += [
+                (key.start_mark.line + 1, str(key.value))
+                for place, (key, _) in enumerate(node.value)
+                if key.value in keys[:place]
+            ]
+        if isinstance(node, yaml.MappingNode | yaml.SequenceNode):
+            waiting += [each[1] if isinstance(each, tuple) else each for each in node.value]
+    return sorted(found)
