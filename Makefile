@@ -40,6 +40,7 @@ format: setup
 bench: setup
 	$(BIN)/python -m benchmarks.backfill
 	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python -m benchmarks.loading
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -1,5 +1,6 @@
 """The calendar counts as Dagster does, and the lineage that Dagster shows covers what is read."""
 
+from dataclasses import replace
 from datetime import UTC, date, timedelta
 
 import dagster as dg
@@ -25,8 +26,7 @@ SPANS: list[tuple[Cadence, date, date]] = [
 
 def _pipeline(every: Cadence, start: date, end: date, zone: str = "UTC") -> Pipeline:
     partitions = Partitions(every=every, start=start, end=end, timezone=zone)
-    spec = tiny().spec.model_copy(update={"partitions": partitions})
-    return Pipeline(spec, tiny().load, tiny().lookups, tiny().schema, tiny().plan)
+    return replace(tiny(), spec=tiny().spec.model_copy(update={"partitions": partitions}))
 
 
 @pytest.mark.parametrize("zone", ZONES)

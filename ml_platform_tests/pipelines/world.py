@@ -74,20 +74,21 @@ class InProcessTarget(LocalTarget):
 
 @dataclass(frozen=True)
 class World:
-    """The tiny pipeline in a home of its own; `$ML_PLATFORM_HOME` must name the home while jobs run."""
+    """A pipeline in a home of its own, the tiny one if none is named; `$ML_PLATFORM_HOME` names it while jobs run."""
 
     home: Home
     instance: dg.DagsterInstance
     definitions: dg.Definitions
+    name: str = NAME
 
     def run(self, job: str, first: str | None, last: str | None = None, **options: Any) -> dg.ExecuteInProcessResult:
-        """Run `tiny_<job>` for one partition, or for a range in a single run; it may fail."""
-        return self.execute(self.definitions.resolve_job_def(f"{NAME}_{job}"), first, last, **options)
+        """Run `<pipeline>_<job>` for one partition, or for a range in a single run; it may fail."""
+        return self.execute(self.definitions.resolve_job_def(f"{self.name}_{job}"), first, last, **options)
 
     def materialize(self, *stages: str, key: str | None = None, **options: Any) -> dg.ExecuteInProcessResult:
         """Materialize stages as the UI would, with no job behind them."""
         job = self.definitions.resolve_implicit_global_asset_job_def()
-        return self.execute(job, key, asset_selection=[dg.AssetKey([NAME, stage]) for stage in stages], **options)
+        return self.execute(job, key, asset_selection=[dg.AssetKey([self.name, stage]) for stage in stages], **options)
 
     def execute(
         self, job: dg.JobDefinition, first: str | None, last: str | None = None, **options: Any
@@ -119,7 +120,7 @@ class World:
 
     def decisions(self, *kinds: str) -> list[Decision]:
         """Give the ledger's decisions, of some kinds."""
-        return [each for each in self.ledger.read(NAME) if not kinds or each.kind in kinds]
+        return [each for each in self.ledger.read(self.name) if not kinds or each.kind in kinds]
 
     def promoted(self) -> list[int | None]:
         """Give the versions that became champion, oldest first."""

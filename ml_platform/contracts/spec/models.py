@@ -58,7 +58,10 @@ class Gate(SpecPart):
 
 
 class Monitoring(SpecPart):
-    """How the deployed model's inputs are watched: window, and the index beyond which a column has drifted."""
+    """How the deployed model's inputs are watched: window, and the index beyond which a column has drifted.
+
+    Profiles are of whole partitions, so `window` is rounded up to those that it touches.
+    """
 
     window: SomeDays = timedelta(days=7)
     psi_at_most: Annotated[float, Field(gt=0)] = 0.2
