@@ -11,6 +11,9 @@ is a value (a verdict, a step), not an error.
     │   ├── QuarantineExceeded   too many rows were bad
     │   ├── PartitionMissing     an input partition was never written   (also LookupError)
     │   └── ShapeMismatch        two arrays that must agree do not
+    ├── LakeError
+    │   ├── WriteConflict        another writer committed first         (RuntimeError)
+    │   └── WriteFailed          the storage did not take the rows      (OSError)
     ├── RegistryError
     │   ├── VersionNotFound                                             (LookupError)
     │   └── BundleDamaged        a file's hash is not the manifest's    (ValueError)
@@ -82,6 +85,18 @@ class PartitionMissing(ContractError, LookupError):
 
 class ShapeMismatch(ContractError):
     """Two arrays that must agree in shape do not."""
+
+
+class LakeError(PlatformError):
+    """The lake cannot do what was asked; its tables are as they were."""
+
+
+class WriteConflict(LakeError, RuntimeError):
+    """Another writer replaced the same partitions first."""
+
+
+class WriteFailed(LakeError, OSError):
+    """The storage did not take the rows."""
 
 
 class RegistryError(PlatformError):

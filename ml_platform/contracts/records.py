@@ -38,6 +38,19 @@ class TableVersion(Record):
     rows: int
 
 
+class Content(Record):
+    """What a partition holds: its rows' number and their hash, which depends on nothing but the rows."""
+
+    hash: str
+    rows: int
+
+
+class Commit(TableVersion):
+    """The table version that a write made, with the content of each partition it replaced."""
+
+    partitions: dict[str, Content]
+
+
 class SignatureField(Record):
     """One field of a request: its name, its type, whether it may be null."""
 

@@ -7,19 +7,27 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from ml_platform.contracts.errors import ContractError, PartitionMissing, SchemaMismatch, examples
-from ml_platform.contracts.records import TableVersion
+from ml_platform.contracts.errors import PartitionMissing
+from ml_platform.contracts.records import Commit, Content
+from ml_platform.data.content import PARTITION, content_hashes
+from ml_platform.data.history import Written, entry, last_writes
+from ml_platform.data.refusals import refuse_change, refuse_strangers, told
 
-PARTITION = "partition"
 STATIC = "static"
+KEEP_HISTORY: dict[str, str | None] = {  # for other writers too: lineage and time travel live in the log
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,26 @@ class Lake:
     root: str
     storage_options: Mapping[str, str] = field(default_factory=dict)
 
-    def write(self, table: str, frame: pl.DataFrame, partitions: Sequence[str]) -> TableVersion:
+    def write(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        partitions: Sequence[str],
+        *,
+        lineage: Mapping[str, Any] | None = None,
+        evolve: bool = False,
+    ) -> Commit:
         """Replace exactly these partitions by the rows of `frame`, in one commit.
 
         Parameters
         ----------
         frame : (n_rows, n_columns)
             With a string column `partition`; may be empty, then the partitions hold no rows.
+        lineage : mapping, optional
+            What the rows were made from, as JSON has it; it is kept in the commit, see `written`.
+        evolve : bool
+            Take new columns into the table, null in the partitions that are there, and fill with nulls those that
+            `frame` does not have.
 
         Raises
         ------
@@ -51,28 +72,37 @@ class Lake:
             If a row belongs to a partition that is not being replaced, or to none.
         SchemaMismatch
             If a column is not what the table holds already.
+        WriteConflict
+            If another writer replaced one of the partitions meanwhile; its rows stay.
+        WriteFailed
+            If the storage did not take the rows; the table is as it was.
         """
-        is_strange = ~pl.col(PARTITION).is_in(list(partitions)).fill_null(value=False)
-        strange = frame.filter(is_strange)[PARTITION].unique().sort()
-        if len(strange):
-            raise ContractError.because(
-                f"{table}: rows outside their partition", got=examples(strange), expected=examples(partitions),
-                hint="the source must give only rows whose event time lies in the window it was asked for",
-            )  # fmt: skip
-        content = frame.with_columns(cs.datetime("ns").dt.cast_time_unit("us")).to_arrow()  # Delta keeps microseconds
+        refuse_strangers(table, frame, partitions)
+        frame = frame.with_columns(cs.datetime("ns").dt.cast_time_unit("us"))  # Delta keeps microseconds
+        content = frame.to_arrow()
         schema = Schema.from_arrow(content.schema)
-        existing = self._open(table) or self._create(table, schema)
-        _refuse_change(table, _types(existing.schema()), _types(schema))
-        listed = ", ".join(f"'{key}'" for key in partitions)
-        write_deltalake(
-            existing,
-            content,
-            mode="overwrite",
-            partition_by=[PARTITION],
-            predicate=f"{PARTITION} IN ({listed})",
-            commit_properties=CommitProperties(custom_metadata={"partitions": listed}),
-        )
-        return TableVersion(table=table, version=self.version(table), rows=len(frame))
+        hashes, counts = content_hashes(frame, partitions), rows_by_partition(frame, partitions)
+        contents = {key: Content(hash=hashes[key], rows=counts[key]) for key in partitions}
+        listed = ", ".join("'" + key.replace("'", "''") + "'" for key in partitions)
+        with told(table):
+            existing = self._open(table) or self._create(table, schema)
+            refuse_change(table, _types(existing.schema()), _types(schema), evolve=evolve)
+            write_deltalake(
+                existing,
+                content,
+                mode="overwrite",
+                schema_mode="merge" if evolve else None,
+                partition_by=[PARTITION],
+                predicate=f"{PARTITION} IN ({listed})",
+                commit_properties=CommitProperties(custom_metadata=entry(contents, lineage)),
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+        return Commit(table=table, version=existing.version(), rows=len(frame), partitions=contents)
+
+    def written(self, table: str) -> dict[str, Written]:
+        """Give the last write of each partition that was ever written; none for a table that is not there."""
+        existing = self._open(table)
+        return {} if existing is None else last_writes(existing.history())
 
     def read(
         self,
@@ -123,6 +153,7 @@ class Lake:
                 schema,
                 mode="ignore",
                 partition_by=[PARTITION],
+                configuration=KEEP_HISTORY,
                 storage_options=dict(self.storage_options) or None,
             )
         except CommitFailedError:
@@ -145,15 +176,10 @@ def _types(schema: Schema) -> dict[str, str]:
     return {each.name: getattr(each.type, "type", str(each.type)) for each in schema.fields}
 
 
-def _refuse_change(table: str, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    if changed:
-        raise SchemaMismatch.because(
-            table,
-            got=examples(f"{name} {now.get(name, 'missing')}" for name in changed),
-            expected=examples(f"{name} {before.get(name, 'missing')}" for name in changed),
-            hint="a table keeps its columns: give the pipeline a new name, or move the table away and write it anew",
-        )
+def rows_by_partition(frame: pl.DataFrame, partitions: Sequence[str]) -> dict[str, int]:
+    """Count the rows of each partition, 0 where there are none."""
+    counts = dict(frame.group_by(PARTITION).len().iter_rows())
+    return {key: counts.get(key, 0) for key in partitions}
 
 
 def local_lake(folder: Path) -> Lake:

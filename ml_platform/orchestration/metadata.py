@@ -1,7 +1,6 @@
 """What the Dagster UI shows of a result: tables, previews, pictures and links."""
 
 import base64
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -45,12 +44,6 @@ def version_links(version: ModelVersion, experiment_id: str) -> dict[str, Any]:
         "mlflow/version": dg.MetadataValue.url(f"{mlflow_ui}/#/models/{version.pipeline}/versions/{version.version}"),
         "mlflow/run": dg.MetadataValue.url(f"{mlflow_ui}/#/experiments/{experiment_id}/runs/{version.run_id}"),
     }
-
-
-def rows_by_partition(frame: pl.DataFrame, partitions: list[str]) -> Mapping[str, int]:
-    """Count the rows of each partition, 0 where there are none."""
-    counts = dict(frame.group_by("partition").len().iter_rows())
-    return {key: counts.get(key, 0) for key in partitions}
 
 
 def _plain(value: object) -> str:

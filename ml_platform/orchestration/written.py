@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from ml_platform.data.lake import STATIC, Lake
-from ml_platform.orchestration.metadata import preview, rows_by_partition, table_metadata
+from ml_platform.data.lake import STATIC, Lake, rows_by_partition
+from ml_platform.orchestration.metadata import preview, table_metadata
 
 
 def written(
