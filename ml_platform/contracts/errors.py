@@ -5,6 +5,7 @@ is a value (a verdict, a step), not an error.
 
     PlatformError
     ├── SpecError            the YAML of a pipeline is wrong            (ValueError)
+    ├── SourceUnreadable     a file or database gives nothing to read   (OSError)
     ├── ContractError        data breaks what was agreed                (ValueError)
     │   ├── SchemaMismatch       columns or types
     │   ├── NotEnoughRows        too few rows to go on
@@ -61,6 +62,10 @@ class PlatformError(Exception):
 
 class SpecError(PlatformError, ValueError):
     """The YAML of a pipeline cannot be accepted."""
+
+
+class SourceUnreadable(PlatformError, OSError):
+    """A file or database cannot be reached, or is not what it is said to be."""
 
 
 class ContractError(PlatformError, ValueError):

@@ -43,6 +43,10 @@ class Calendar:
         days = sorted(self._day(key) for key in keys)
         return Window(start=self.instant(days[0]), end=self.instant(self._first_day(self._place(days[-1]) + 1)))
 
+    def keys(self) -> list[str]:
+        """Give the keys of all partitions, oldest first."""
+        return [self._first_day(place).isoformat() for place in range(self._place(self.partitions.end))]
+
     def keys_before(self, key: str, span: timedelta, until: timedelta = timedelta(0)) -> list[str]:
         """Give the keys that touch the days `[as-of - span, as-of - until)`, oldest first.
 

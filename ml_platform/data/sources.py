@@ -1,9 +1,10 @@
-"""Reading a source: the author's function is asked for one window and its answer is held against the schema.
+"""The source `python`: the author's function is asked for one window and its answer is held against the schema.
 
 Only columns and types are judged here; whether a row is good is `quality`'s business.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,29 +13,43 @@ import polars as pl
 
 from ml_platform.contracts.errors import SchemaMismatch, examples
 from ml_platform.contracts.records import Window
-from ml_platform.data.calendar import Calendar
-from ml_platform.data.lake import PARTITION
+from ml_platform.data.gathering import Gathering, Place
+from ml_platform.data.loaded import Loaded
+from ml_platform.data.shaping import PLACE, Shaper
 
 Load = Callable[[Window], pd.DataFrame]
 
 
-def load_rows(
-    load: Load, schema: pa.DataFrameSchema, calendar: Calendar, event_time: str, keys: Sequence[str]
-) -> pl.DataFrame:
-    """Load the rows of a contiguous run of partitions, with exactly the schema's columns and types.
+@dataclass(frozen=True)
+class PythonReader:
+    """The author's function, asked for one window at a time.
 
-    Returns
-    -------
-    (n_rows, n_columns + 1)
-        The schema's columns and `partition`.
-
-    Raises
-    ------
-    SchemaMismatch
-        If it is no frame, or a column is missing or cannot be read as its type; names every such column.
+    Parameters
+    ----------
+    name : str
+        What errors and origins call it.
+    function : Load
+        Gives the rows whose event time lies in a window.
+    shaper : Shaper
+        What becomes of its columns.
     """
-    typed = pl.from_pandas(read_as(load(calendar.window(keys)), schema))
-    return typed.with_columns(calendar.keys_of(pl.col(event_time)).alias(PARTITION))
+
+    name: str
+    function: Load
+    shaper: Shaper
+
+    def load(self, keys: Sequence[str]) -> Loaded:
+        """Give the rows of a contiguous run of partitions; see `Reader`."""
+        shaper, target = self.shaper, self.shaper.target
+        frame = self.function(target.calendar.window(keys))
+        types = {name: target.schema.columns[name].dtype.type for name in shaper.plain}
+        others = [name for name in shaper.reads if name not in types]
+        read = _read("source", frame, types | dict.fromkeys(others), hint="mend the source, or the schema")
+        typed = _to_polars("source", read).with_row_index(PLACE, offset=1)
+        place = Place(self.name, frozenset(keys).__contains__, "not one of those asked for", keys[0])
+        gathering = Gathering(target, keys)
+        gathering.add(place, [shaper.guess(typed).shape(self.name, typed)])
+        return gathering.loaded()
 
 
 def read_lookup(
@@ -48,16 +63,7 @@ def read_lookup(
         If it is no frame, or a column is missing or does not hold its type; names every such column.
     """
     types = dict.fromkeys(join_on) | {column: _PANDAS_TYPES[type(dtype)] for column, dtype in columns.items()}
-    read = _read(f"lookup {name}", frame, types, hint="mend its source or the spec")
-    try:
-        return pl.from_pandas(read)
-    except (TypeError, ValueError) as error:
-        raise SchemaMismatch.because(
-            f"lookup {name}: {examples(join_on)}",
-            got=f"values of several types ({error})",
-            expected="one type in each column",
-            hint="convert them in the source",
-        ) from error
+    return _to_polars(f"lookup {name}", _read(f"lookup {name}", frame, types, hint="mend its source or the spec"))
 
 
 def read_as(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
@@ -70,6 +76,21 @@ def read_as(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """
     types = {name: column.dtype.type for name, column in schema.columns.items()}
     return _read("source", frame, types, hint="mend the source, or the schema")
+
+
+def _to_polars(what: str, frame: pd.DataFrame) -> pl.DataFrame:
+    columns: dict[str, pl.Series] = {}
+    for name in frame.columns:
+        try:
+            columns[name] = pl.from_pandas(frame[name])
+        except (TypeError, ValueError) as error:
+            raise SchemaMismatch.because(
+                f"{what}: {name}",
+                got=f"values of several types ({error})",
+                expected="one type in each column",
+                hint="convert them in the source",
+            ) from error
+    return pl.DataFrame(columns)
 
 
 def _read(what: str, frame: object, types: Mapping[str, Any], hint: str) -> pd.DataFrame:

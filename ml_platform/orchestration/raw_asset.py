@@ -1,12 +1,18 @@
-"""The stage `raw`: rows as the source gave them."""
+"""The stage `raw`: rows as the source gave them; rows that could not be read are kept beside it, with the reason."""
+
+from typing import Any
 
 import dagster as dg
 
 from ml_platform.data.lake import Lake
-from ml_platform.data.sources import load_rows
+from ml_platform.data.loaded import Loaded
+from ml_platform.orchestration.metadata import rows_by_partition
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
+
+KINDS = {"python": {"python", "pandas"}, "files": {"file", "polars"}, "sql": {"sql", "polars"}}
+ORIGINS_AT_MOST = 50
 
 
 def raw_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -15,14 +21,34 @@ def raw_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     @stage_asset(
         pipeline,
         "raw",
-        kinds={"python", "pandas", "deltalake"},
+        kinds={*KINDS[pipeline.spec.source.kind], "deltalake"},
         description="Rows as the source gave them, with the columns and types of the schema.",
         partitions_def=partitions_def(pipeline),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def raw(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
         keys = list(context.partition_keys)
-        rows = load_rows(pipeline.load, pipeline.schema, pipeline.calendar, pipeline.spec.event_time, keys)
-        return written(context, lake, pipeline.table("raw"), rows, keys)
+        loaded = pipeline.source.load(keys)
+        lake.write(pipeline.table("rejected"), loaded.rejected, keys)  # before raw: it may not look whole without
+        bad = rows_by_partition(loaded.rejected, keys)
+        extra = {key: {"rows_rejected": count} for key, count in bad.items()}
+        result = written(context, lake, pipeline.table("raw"), loaded.rows, keys, extra)
+        return result._replace(metadata={**(result.metadata or {}), **origins_metadata(loaded)})
 
     return raw
+
+
+def origins_metadata(loaded: Loaded) -> dict[str, Any]:
+    """Show where rows came from, why some were rejected, and what else was noted."""
+    shown = list(loaded.origins.items())[:ORIGINS_AT_MOST]
+    lines = ["| origin | rows |", "| --- | --- |", *(f"| {name} | {rows} |" for name, rows in shown)]
+    if more := len(loaded.origins) - len(shown):
+        lines.append(f"| and {more} more | |")
+    described: dict[str, Any] = {"origins": dg.MetadataValue.md("\n".join(lines))}
+    if loaded.notes:
+        described["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in loaded.notes))
+    if len(loaded.rejected):
+        reasons = loaded.rejected.group_by("reason").len().sort("len", "reason", descending=[True, False]).head(5)
+        rows = [f"| {reason} | {count} |" for reason, count in reasons.iter_rows()]
+        described["rejected"] = dg.MetadataValue.md("\n".join(["| reason | rows |", "| --- | --- |", *rows]))
+    return described

@@ -21,9 +21,10 @@ from ml_platform.contracts.records import SignatureField
 from ml_platform.contracts.spec import PipelineSpec, PythonSource
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.frozen_schema import FILE, read_schema, to_pandera
-from ml_platform.data.sources import Load
+from ml_platform.data.loaded import Reader, Target, raw_types
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
+from ml_platform.orchestration.source_readers import expression_faults, reader_of
 from ml_platform.orchestration.spec_checks import (
     Types,
     column_faults,
@@ -44,8 +45,8 @@ class Pipeline:
     ----------
     spec : PipelineSpec
         As written.
-    load : Load
-        The source.
+    source : Reader
+        Gives the rows of partitions.
     lookups : mapping of str to function
         The source of each lookup; takes a window if the lookup has `known_at`.
     schema : pandera schema
@@ -55,7 +56,7 @@ class Pipeline:
     """
 
     spec: PipelineSpec
-    load: Load
+    source: Reader
     lookups: Mapping[str, Callable[..., Any]]
     schema: pa.DataFrameSchema
     plan: FeaturePlan
@@ -128,16 +129,12 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         raise refusal(path, _plan_faults(spec, error)) from error
     if faults := list(feature_faults(spec, made)):
         raise refusal(path, faults)
+    target = Target(schema, Calendar(spec.partitions), spec.event_time)
+    if faults := list(expression_faults(spec, target)):
+        raise refusal(path, faults)
     lookups = {name: found["features", "lookups", name, "load"] for name in spec.features.lookups}
-    return Pipeline(spec, found["source", "load"], lookups, schema, plan)
-
-
-def raw_types(schema: pa.DataFrameSchema) -> dict[str, pl.DataType]:
-    """Give the polars type of each raw column."""
-    import pandas as pd
-
-    empty = pd.DataFrame({name: pd.Series(dtype=column.dtype.type) for name, column in schema.columns.items()})
-    return dict(pl.from_pandas(empty).schema)
+    reader = reader_of(spec, target, path.parent, found.get(("source", "load")))
+    return Pipeline(spec, reader, lookups, schema, plan)
 
 
 def _find_python(spec: PipelineSpec, package: str) -> tuple[dict[Location, Any], list[Fault]]:

@@ -3,12 +3,15 @@
 `$ML_PLATFORM_HOME` names the folder of the installation; the rest follows from it, or is set apart for production.
 """
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
+from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.home import Home
 from ml_platform.data.lake import Lake, local_lake
 from ml_platform.deployment.local import LocalTarget
@@ -68,6 +71,44 @@ def mlflow_url() -> str:
 def mlflow_ui_url() -> str:
     """Give the address of the MLflow UI that links point to."""
     return os.environ.get("ML_PLATFORM_MLFLOW_UI", DEFAULT_MLFLOW_UI)
+
+
+def read_variable(name: str) -> str:
+    """Give the variable that a spec names.
+
+    Raises
+    ------
+    SpecError
+        If it is not set.
+    """
+    value = os.environ.get(name)
+    if not value:
+        raise SpecError.because(
+            f"${name}", got="nothing", expected="the value that the pipeline's source needs",
+            hint="set the variable where Dagster runs",
+        )  # fmt: skip
+    return value
+
+
+def read_options(name: str) -> dict[str, Any]:
+    """Give the options that a variable holds as JSON.
+
+    Raises
+    ------
+    SpecError
+        If it is not set, or holds no JSON object.
+    """
+    try:
+        options = json.loads(read_variable(name))
+    except json.JSONDecodeError as error:
+        wrong: str = f"no JSON ({error.msg} at character {error.pos})"
+    else:
+        if isinstance(options, dict):
+            return options
+        wrong = f"JSON of a {type(options).__name__}"
+    raise SpecError.because(
+        f"${name}", got=wrong, expected="a JSON object of fsspec options", hint='for instance {"anon": true}'
+    )
 
 
 def platform_resources() -> dict[str, dg.ResourceDefinition]:

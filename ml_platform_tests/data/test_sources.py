@@ -1,5 +1,6 @@
 """Sources: what they give is read as the schema's types without a value being changed, or refused by column."""
 
+import json
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -10,12 +11,16 @@ import pandera.pandas as pa
 import polars as pl
 import pytest
 
-from ml_platform.contracts.errors import ContractError, SchemaMismatch
+from ml_platform.contracts.errors import SchemaMismatch
 from ml_platform.contracts.records import Window
 from ml_platform.contracts.spec import Partitions
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.lake import PARTITION, local_lake
-from ml_platform.data.sources import load_rows, read_as, read_lookup
+from ml_platform.data.lake import PARTITION
+from ml_platform.data.casting import TextRules
+from ml_platform.data.expressions import Expressions
+from ml_platform.data.loaded import Loaded, Target
+from ml_platform.data.shaping import Shaper
+from ml_platform.data.sources import Load, PythonReader, read_as, read_lookup
 
 CALENDAR = Calendar(Partitions(start=date(2013, 1, 1), end=date(2014, 1, 1), timezone="America/New_York"))
 TIME = "datetime64[us, UTC]"
@@ -39,8 +44,13 @@ GOOD: dict[str, list[Any]] = {
 }
 
 
+def _ask(load: Load, derive: dict[str, str] | None = None, where: str | None = None) -> Loaded:
+    shaper = Shaper(Target(SCHEMA, CALENDAR, "at"), Expressions(derive or {}, where), TextRules())
+    return PythonReader(".source.load", load, shaper).load(KEYS)
+
+
 def _load(frame: Any) -> pl.DataFrame:
-    return load_rows(lambda _: frame, SCHEMA, CALENDAR, "at", KEYS)
+    return _ask(lambda _: frame).rows
 
 
 def _frame(**changed: list[Any]) -> pd.DataFrame:
@@ -73,7 +83,7 @@ def test_the_source_is_asked_for_one_window_of_all_partitions() -> None:
         asked.append(window)
         return _frame()
 
-    load_rows(load, SCHEMA, CALENDAR, "at", KEYS)
+    _ask(load)
     assert asked == [CALENDAR.window(KEYS)]
 
 
@@ -152,15 +162,38 @@ def test_what_is_no_pandas_frame_is_refused(frame: Any) -> None:
         _load(frame)
 
 
-def test_rows_outside_the_window_do_not_reach_the_lake(tmp_path: Any) -> None:
-    """They carry their own partition, and the lake refuses it; so is a row without a time."""
-    lake = local_lake(tmp_path)
-    for late, key in ((pd.Timestamp("2013-03-03T05:00", tz="UTC"), "2013-03-03"), (None, None)):
-        rows = _load(_frame(at=[GOOD["at"][0], late]))
-        assert rows[PARTITION].to_list() == [KEYS[0], key]
-        with pytest.raises(ContractError, match=f"rows outside their partition: got {key}, expected {KEYS[0]}"):
-            lake.write("raw", rows, KEYS)
-    assert lake.version("raw") == -1
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        (pd.Timestamp("2013-03-03T05:00", tz="UTC"), "at: in partition 2013-03-03, not one of those asked for"),
+        (pd.Timestamp("2013-03-01T04:59:59", tz="UTC"), "at: in partition 2013-02-28, not one of those asked for"),
+        (None, "at: no value"),
+    ],
+)
+def test_rows_outside_the_window_are_rejected(at: Any, reason: str) -> None:
+    """Each once, with the partition of the earliest row that is within, and with what it said."""
+    loaded = _ask(lambda _: _frame(at=[at, GOOD["at"][1]]))
+    assert loaded.rows["id"].to_list() == ["b"]
+    [rejected] = loaded.rejected.rows()
+    assert rejected[:3] == (KEYS[1], reason, ".source.load:1")
+    assert json.loads(rejected[3])["miles"] == "1.5"
+
+
+def test_a_row_at_the_edge_of_the_window_is_within() -> None:
+    """Its first instant, and the last before its end."""
+    first, last = pd.Timestamp("2013-03-01T05:00", tz="UTC"), pd.Timestamp("2013-03-03T04:59:59.999999", tz="UTC")
+    assert _load(_frame(at=[first, last]))[PARTITION].to_list() == KEYS
+
+
+def test_a_python_source_derives_and_filters_too() -> None:
+    """A column may be made anew of the one it replaces, and `where` sees what was made."""
+    loaded = _ask(
+        lambda _: _frame(seats=["3", "4"], kind=["bus", "tram"]),
+        derive={"seats": "CAST(seats AS BIGINT) * 2", "is_late": "miles > 1"},
+        where="kind = 'bus' and seats = 6",
+    )
+    assert loaded.rows.select("id", "seats", "is_late").rows() == [("a", 6, True)]
+    assert loaded.notes == ("1 rows left out by source.where",)
 
 
 COLUMNS: dict[str, pl.DataType] = {
