@@ -106,10 +106,7 @@ class CsvText:
     def _header(self, first: _Records, place: int) -> list[str]:
         names = [name.strip() for name in self.fields(first.text(place))]
         if twice := sorted({name for name in names if name and names.count(name) > 1}):
-            raise SourceUnreadable.because(
-                self.name, got=f"columns named twice: {examples(twice)}", expected="each name once",
-                hint="rename them in the file",
-            )  # fmt: skip
+            raise columns_twice(self.name, twice)
         return names
 
     def _cleaned(self, first: _Records, rest: Iterator[_Records], width: int) -> Iterator[Block]:
@@ -238,6 +235,13 @@ class CsvText:
                 expected='quotes around the whole field, and those in it doubled, like "5"" pipe"',
                 hint="write the file anew with a CSV library",
             )  # fmt: skip
+
+
+def columns_twice(name: str, twice: list[str]) -> SourceUnreadable:
+    """Make the error for a file that has two columns of one name."""
+    return SourceUnreadable.because(
+        name, got=f"columns named twice: {examples(twice)}", expected="each name once", hint="rename them in the file"
+    )
 
 
 def _outside(quotes: Places, places: Places) -> Places:

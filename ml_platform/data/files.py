@@ -12,9 +12,8 @@ from ml_platform.data.gathering import Gathering, Place
 from ml_platform.data.lake import PARTITION
 from ml_platform.data.loaded import CONTENT, ORIGIN, REASON, REJECTED_TYPES, Loaded
 from ml_platform.data.locations import Found, Location
+from ml_platform.data.parquet_batches import read_parquet
 from ml_platform.data.shaping import CELL_AT_MOST, PLACE, Shaped, Shaper
-
-PARQUET_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -111,45 +110,6 @@ def read_block(
         )  # fmt: skip
     frame.columns = found
     return frame.with_columns(pl.Series(PLACE, block.lines, pl.Int64))
-
-
-def read_parquet(name: str, stream: RawIOBase, wanted: Sequence[str]) -> tuple[list[str], Iterator[pl.DataFrame]]:
-    """Give the column names of a Parquet file, and the wanted ones of them with the number of each row.
-
-    Raises
-    ------
-    SourceUnreadable
-        If it is no Parquet file, or a damaged one.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def unreadable(error: Exception) -> SourceUnreadable:
-        said = str(error).partition("\n")[0]
-        return SourceUnreadable.because(
-            name, got=said, expected="a Parquet file", hint="write it anew, or set source.format to what it is"
-        )
-
-    def frames(file: pq.ParquetFile) -> Iterator[pl.DataFrame]:
-        row = 1
-        columns = [each for each in wanted if each in file.schema_arrow.names]
-        try:
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS, columns=columns):
-                frame = pl.DataFrame(pl.from_arrow(pa.table(batch)))
-                yield frame.with_columns(pl.int_range(row, row + len(frame), dtype=pl.Int64).alias(PLACE))
-                row += len(frame)
-        except SourceUnreadable:
-            raise
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(error) from None
-
-    try:
-        file = pq.ParquetFile(stream)
-    except SourceUnreadable:
-        raise
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(error) from None
-    return list(file.schema_arrow.names), frames(file)
 
 
 def _ragged(name: str, ragged: Sequence[Ragged], width: int) -> pl.DataFrame:

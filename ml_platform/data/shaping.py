@@ -134,7 +134,7 @@ class Shaper:
                 wrong.append(f"{name} ({error}, not {type_name(dtype)})")
                 continue
             is_lost = read[name].is_null() & ~blanks(frame[name], self.rules)
-            if is_lost.any():
+            if is_lost.any():  # the texts are made only then
                 faults.add(name, is_lost, pl.format(f"{name}: '{{}}' is not {type_name(dtype)}", _short(frame[name])))
         if wrong:
             raise SchemaMismatch.because(
@@ -157,6 +157,8 @@ class _Faults:
     found: dict[str, pl.Series] = field(default_factory=dict)
 
     def add(self, name: str, where: pl.Series, said: pl.Expr) -> None:
+        if not where.any():
+            return
         fault = pl.select(pl.when(where).then(said)).to_series()
         earlier = self.found.get(name)
         self.found[name] = fault if earlier is None else earlier.zip_with(earlier.is_not_null(), fault)
@@ -164,7 +166,8 @@ class _Faults:
     def reasons(self, rows: int) -> pl.Series:
         if not self.found:
             return pl.Series([None], dtype=pl.String).new_from_index(0, rows)
-        return pl.select(pl.concat_str(list(self.found.values()), separator="; ", ignore_nulls=True)).to_series()
+        said = pl.select(pl.concat_str(list(self.found.values()), separator="; ", ignore_nulls=True)).to_series()
+        return said.set(said == "", None)
 
 
 def rejected_rows(what: str, frame: pl.DataFrame, partition: pl.Series, reason: pl.Series) -> pl.DataFrame:

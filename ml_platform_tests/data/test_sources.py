@@ -15,9 +15,9 @@ from ml_platform.contracts.errors import SchemaMismatch
 from ml_platform.contracts.records import Window
 from ml_platform.contracts.spec import Partitions
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.lake import PARTITION
 from ml_platform.data.casting import TextRules
 from ml_platform.data.expressions import Expressions
+from ml_platform.data.lake import PARTITION
 from ml_platform.data.loaded import Loaded, Target
 from ml_platform.data.shaping import Shaper
 from ml_platform.data.sources import Load, PythonReader, read_as, read_lookup

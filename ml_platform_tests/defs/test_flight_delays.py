@@ -15,7 +15,7 @@ from ml_platform.contracts.records import Window
 from ml_platform.data.lake import PARTITION
 from ml_platform.data.quality import Validated, enforce, validate
 from ml_platform.defs import flight_delays
-from ml_platform.defs.flight_delays.source import _file
+from ml_platform.defs.flight_delays.source import _file, load_flights
 from ml_platform.orchestration.lookups import load_lookup
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform_tests.pipelines.marks import QUIET
@@ -51,7 +51,7 @@ def pipeline() -> Pipeline:
 @pytest.fixture(scope="module")
 def year(pipeline: Pipeline) -> Validated:
     """Load and judge all of 2013."""
-    rows = _load(pipeline, ["2013-01-01", "2013-12-31"])
+    rows = _load(pipeline, pipeline.calendar.keys())
     return validate(rows, pipeline.schema, pipeline.spec.key)
 
 
