@@ -10,6 +10,7 @@ is a value (a verdict, a step), not an error.
     │   ├── SchemaMismatch       columns or types
     │   ├── NotEnoughRows        too few rows to go on
     │   ├── QuarantineExceeded   too many rows were bad
+    │   ├── LeakageFound         training data knows what it may not
     │   ├── PartitionMissing     an input partition was never written   (also LookupError)
     │   └── ShapeMismatch        two arrays that must agree do not
     ├── LakeError
@@ -82,6 +83,10 @@ class NotEnoughRows(ContractError):
 
 class QuarantineExceeded(ContractError):
     """A larger share of rows is bad than the pipeline allows."""
+
+
+class LeakageFound(ContractError):
+    """A training set's leakage certificate is violated."""
 
 
 class PartitionMissing(ContractError, LookupError):

@@ -59,6 +59,30 @@ class SignatureField(Record):
     nullable: bool
 
 
+class LeakageFinding(Record):
+    """What was looked for in a training set under one name, a statement that holds when it is `ok`."""
+
+    name: str
+    outcome: Literal["ok", "warned", "violated"]
+    sentence: str
+    numbers: dict[str, float] = {}
+    examples: tuple[str, ...] = ()
+
+
+class LeakageCertificate(Record):
+    """Whether anything of a training set tells a model what it may not know; `rows` by part."""
+
+    pipeline: str
+    as_of: str
+    rows: dict[str, int]
+    findings: tuple[LeakageFinding, ...]
+
+    @property
+    def violated(self) -> tuple[LeakageFinding, ...]:
+        """The findings for which nothing may be trained on the set."""
+        return tuple(finding for finding in self.findings if finding.outcome == "violated")
+
+
 class ModelVersion(Record):
     """One registered model version; `digest` is the SHA-256 of its bundle's manifest."""
 

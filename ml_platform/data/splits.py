@@ -1,41 +1,20 @@
-"""From feature rows and labels to a training set, as of an instant: train, validation and holdout in order of time.
+"""From feature rows and labels to a training set, as of an instant: each row with the label it had then, in a part.
 
-Only labels known before the as-of instant enter, and a label that became known only after the next part began leaves
-the earlier part: what a part is fitted on was known when the next one started.
+Only labels known before the as-of instant enter. By time, a label must be known before the next part began: what a part
+is fitted on was known when the next one started.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
-from ml_platform.contracts.errors import ContractError, NotEnoughRows, examples
+from ml_platform.contracts.errors import ContractError, examples
 from ml_platform.contracts.spec import Split
 from ml_platform.data.calendar import Calendar
+from ml_platform.data.dealing import deal
 from ml_platform.data.lake import PARTITION
-
-PART = "part"
-DAY = "day"
-LABEL = "label"
-KNOWN_AT = "label_known_at"
-PARTS = ("train", "validation", "holdout")
-
-
-def boundaries(split: Split, calendar: Calendar, key: str) -> dict[str, tuple[datetime, datetime]]:
-    """Give start and end of each part, as-of `key`, the embargo lying between them."""
-    return {part: (calendar.back(key, far), calendar.back(key, near)) for part, (far, near) in _reach(split).items()}
-
-
-def _reach(split: Split) -> dict[str, tuple[timedelta, timedelta]]:
-    """Give how long before the as-of instant each part begins and ends."""
-    holdout = split.holdout
-    validation = holdout + split.embargo
-    train = validation + split.validation + split.embargo
-    return {
-        "train": (train + split.train, train),
-        "validation": (validation + split.validation, validation),
-        "holdout": (holdout, timedelta(0)),
-    }
+from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART, boundaries, known_before, refuse_gaps
 
 
 def split_rows(
@@ -54,8 +33,9 @@ def split_rows(
     ----------
     features : (n_rows, n_features + ...)
         Rows of the split's span, with key, event time and `partition`.
-    labels : (n_rows, ...)
-        key, `label` and `label_known_at`; rows whose label is null are left out.
+    labels : (n_labels, ...)
+        key, `label` and `label_known_at`, and the column `split.by` where features have none. Of the labels of one key
+        the newest counts that was known when its part had to be; if that is null, the row is left out.
 
     Returns
     -------
@@ -65,24 +45,38 @@ def split_rows(
     Raises
     ------
     NotEnoughRows
-        If validation or holdout have a partition without rows, or train fewer of them than `train_at_least` touches.
+        If a part lacks partitions, or rows at all.
     ContractError
-        If two rows have the same key: then no label belongs to one of them alone.
+        If two rows have the same key, or one key two labels known at the same instant: then nothing says which counts.
     """
+    limits = known_before(split, calendar, as_of)
+    known = labels.filter(pl.col(KNOWN_AT) < max(limits.values())).unique()
     _refuse_repeated_keys(features, key, as_of)
-    parts = boundaries(split, calendar, as_of)
-    ends = {"train": parts["validation"][0], "validation": parts["holdout"][0], "holdout": parts["holdout"][1]}
-    part = pl.coalesce(
-        pl.when(
-            (pl.col(event_time) >= start) & (pl.col(event_time) < end) & (pl.col(KNOWN_AT) < ends[name])
-        ).then(pl.lit(name))
-        for name, (start, end) in parts.items()
-    )  # fmt: skip
-    known = labels.filter(pl.col(LABEL).is_not_null() & pl.col(KNOWN_AT).is_not_null())
-    rows = features.join(known, on=list(key), how="inner", validate="1:1").with_columns(part.alias(PART))
-    rows = rows.filter(pl.col(PART).is_not_null()).sort(event_time, *key).rename({PARTITION: DAY})
-    _refuse_gaps(rows, split, calendar, as_of)
+    _refuse_two_labels(known, key, as_of)
+    placed = features.with_columns(_part_by_time(event_time, boundaries(split, calendar, as_of)))
+    rows = _label(placed.filter(pl.col(PART).is_not_null()), known, key, limits)
+    if split.kind != "time":
+        rows = deal(rows, split, key)
+    rows = rows.sort(event_time, *key).rename({PARTITION: DAY})
+    refuse_gaps(rows, split, calendar, as_of)
     return rows
+
+
+def _part_by_time(event_time: str, parts: Mapping[str, tuple[datetime, datetime]]) -> pl.Expr:
+    at = pl.col(event_time)
+    inside = [pl.when((at >= start) & (at < end)).then(pl.lit(name)) for name, (start, end) in parts.items()]
+    return pl.coalesce(inside).alias(PART)
+
+
+def _label(
+    placed: pl.DataFrame, labels: pl.DataFrame, key: Sequence[str], limits: Mapping[str, datetime]
+) -> pl.DataFrame:
+    """Give each row the newest label that was known before its part's limit; leave out rows that have none."""
+    limit = pl.coalesce(pl.when(pl.col(PART) == part).then(pl.lit(at)) for part, at in limits.items())
+    ordered = labels.sort(KNOWN_AT)
+    joined = placed.join(ordered, on=list(key), how="inner", maintain_order="left_right")
+    newest = joined.filter(pl.col(KNOWN_AT) < limit).unique(key, keep="last", maintain_order=True)
+    return newest.filter(pl.col(LABEL).is_not_null()).select(pl.exclude(PART), PART)
 
 
 def _refuse_repeated_keys(features: pl.DataFrame, key: Sequence[str], as_of: str) -> None:
@@ -94,29 +88,11 @@ def _refuse_repeated_keys(features: pl.DataFrame, key: Sequence[str], as_of: str
         )  # fmt: skip
 
 
-def empty_partitions(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str) -> dict[str, list[str]]:
-    """Name, for each part of a training set, the partitions of the pipeline in which it has no rows."""
-    present = {part: set(days) for part, days in rows.group_by(PART).agg(pl.col(DAY).unique()).iter_rows()}
-    return {
-        part: [key for key in calendar.keys_before(as_of, far, near) if key not in present.get(part, ())]
-        for part, (far, near) in _reach(split).items()
-    }
-
-
-def _refuse_gaps(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str) -> None:
-    empty = empty_partitions(rows, split, calendar, as_of)
-    found = dict(rows.group_by(PART).agg(pl.col(DAY).n_unique()).iter_rows())
-    reach = _reach(split)
-    least = reach | {"train": (reach["train"][1] + split.train_at_least, reach["train"][1])}
-    wanted = {part: calendar.count_before(as_of, far, near) for part, (far, near) in least.items()}
-    every = f"{calendar.partitions.every}s"
-    short = [
-        f"{part}: {found.get(part, 0)} of {wanted[part]} {every}, none in {examples(empty[part]) or f'earlier {every}'}"
-        for part in PARTS
-        if found.get(part, 0) < wanted[part]
-    ]
-    if short:
-        raise NotEnoughRows.because(
-            f"training set as of {as_of}", got=examples(short), expected=f"labelled rows in each of these {every}",
-            hint="materialize the missing feature partitions, or choose a later as-of partition",
+def _refuse_two_labels(labels: pl.DataFrame, key: Sequence[str], as_of: str) -> None:
+    twice = labels.filter(pl.struct(*key, KNOWN_AT).is_duplicated()).select(*key, LABEL, KNOWN_AT).sort(pl.all())
+    if len(twice):
+        raise ContractError.because(
+            f"training set as of {as_of}", got=f"two labels known at the same instant: {examples(twice.iter_rows())}",
+            expected=f"one label for each {', '.join(key)} and instant",
+            hint="a correction has a later known-at than what it corrects",
         )  # fmt: skip

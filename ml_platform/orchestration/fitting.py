@@ -8,6 +8,7 @@ from typing import Any
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.data.lake import Lake
+from ml_platform.orchestration.certifying import require_no_leakage
 from ml_platform.orchestration.metadata import picture, version_links
 from ml_platform.orchestration.packaging import package
 from ml_platform.orchestration.resolution import Pipeline
@@ -41,11 +42,17 @@ def fit_candidate(pipeline: Pipeline, lake: Lake, models: ModelStore, mlflow: An
     ----------
     mlflow : MlFlow
         The dagster-mlflow resource.
+
+    Raises
+    ------
+    LeakageFound
+        If the rows do not keep their leakage certificate.
     """
     from ml_platform.training.lightgbm import fit_lightgbm
 
     run = mlflow.active_run().info
     rows = lake.read(pipeline.table("training_set"), [as_of])
+    require_no_leakage(pipeline, rows, as_of)
     trained = fit_lightgbm(rows, pipeline.spec.features.columns, pipeline.spec.model, pipeline.spec.label.task)
     with TemporaryDirectory() as folder:
         bundle = package(pipeline, lake, as_of, rows, trained, Path(folder))

@@ -5,6 +5,7 @@ and trying the author's Python is the business of `ml_platform.orchestration.res
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 import polars as pl
 
@@ -12,7 +13,7 @@ from ml_platform.contracts.lightgbm_params import BINARY_ONLY
 from ml_platform.contracts.metrics import METRICS_OF, Task
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.lake import PARTITION
-from ml_platform.data.splits import DAY, KNOWN_AT, LABEL, PART
+from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART
 from ml_platform.features.types import INSTANT, POLARS_TYPES, widen_type
 from ml_platform.orchestration.spec_faults import Fault, Location, nearest
 
@@ -39,6 +40,7 @@ def column_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
     for location, name in entering.items():
         if name in label.values():
             yield Fault(location, name, "a column known at the event time", "it is the label: take it out")
+    yield from _split_column_faults(spec, types)
 
 
 def join_faults(spec: PipelineSpec) -> Iterator[Fault]:
@@ -57,6 +59,7 @@ def window_faults(spec: PipelineSpec) -> Iterator[Fault]:
     if span > days:
         hint = f"partitions has {days} days; shorten train, validation, holdout or embargo"
         yield Fault(("split",), f"{span} days from the first training row to the as-of", f"at most {days} days", hint)
+    yield from _late_label_faults(spec)
 
 
 def task_faults(spec: PipelineSpec) -> Iterator[Fault]:
@@ -92,6 +95,32 @@ def feature_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
         if widen_type(types[name]) not in MODEL_TYPES:
             hint = "derive one in features.python"
             yield Fault(("features", "columns", place), f"{name} ({types[name]})", "a number, bool or string", hint)
+
+
+def _split_column_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
+    by, known = spec.split.by, [*spec.features.columns, *types]
+    if by is not None and (by not in known or by in spec.label.columns):
+        expected = "a feature, or a column of the schema that is not the label's"
+        yield Fault(("split", "by"), by, expected, nearest(by, [name for name in known if name != by]))
+    for place, name in enumerate(spec.split.may_tell_label):
+        if name not in spec.features.columns:
+            location = ("split", "may_tell_label", place)
+            yield Fault(location, name, "one of features.columns", nearest(name, spec.features.columns))
+
+
+def _late_label_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    """See that labels known a fixed time after the event are known for each partition that must have some."""
+    after, split = spec.label.known_after, spec.split
+    if after is None or split.kind != "time":
+        return
+    shortest = {"day": 1, "week": 7, "month": 28}[spec.partitions.every]
+    for name, delay in (("label_delay", split.label_delay), ("embargo", split.embargo)):
+        least = after - timedelta(days=shortest)
+        if delay <= least:
+            days = least // timedelta(days=1) + 1
+            expected = f"at least {days}d, as labels are known {after.total_seconds() / 86400:g} days after the event"
+            hint = "else the last partition before it has no row whose label is known in time"
+            yield Fault(("split", name), f"{delay.days}d", expected, hint)
 
 
 def _entering(spec: PipelineSpec) -> dict[Location, str]:

@@ -7,7 +7,10 @@ import polars as pl
 
 from ml_platform.data.labels import known_labels
 from ml_platform.data.lake import Lake
-from ml_platform.data.splits import empty_partitions, split_rows
+from ml_platform.data.leakage import certify
+from ml_platform.data.parts import empty_partitions
+from ml_platform.data.splits import split_rows
+from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
 from ml_platform.orchestration.metadata import table_metadata
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
@@ -24,17 +27,27 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         description="Feature rows with the labels known before the as-of day: train, validation, holdout.",
         partitions_def=partitions_def(pipeline),
         deps=[dg.AssetDep([pipeline.name, stage], partition_mapping=span) for stage in ("features", "validated")],
+        check_specs=[leakage_check_spec(pipeline)],
     )
     def training_set(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
-        as_of, spec = context.partition_key, pipeline.spec
-        rows = split_rows(
-            *_known_rows(pipeline, lake, as_of),
-            key=spec.key, event_time=spec.event_time, split=spec.split, calendar=pipeline.calendar, as_of=as_of,
-        )  # fmt: skip
+        as_of = context.partition_key
+        rows = _cut(pipeline, lake, as_of)
+        certificate = certify(rows, pipeline.spec, as_of)
         version = lake.write(pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of)), [as_of])
-        return dg.MaterializeResult(metadata=table_metadata(version, rows) | _numbers(pipeline, rows, as_of))
+        return dg.MaterializeResult(
+            metadata=table_metadata(version, rows) | _numbers(pipeline, rows, as_of) | fold_numbers(certificate),
+            check_results=[leakage_check(certificate)],
+        )
 
     return training_set
+
+
+def _cut(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
+    spec = pipeline.spec
+    return split_rows(
+        *_known_rows(pipeline, lake, as_of),
+        key=spec.key, event_time=spec.event_time, split=spec.split, calendar=pipeline.calendar, as_of=as_of,
+    )  # fmt: skip
 
 
 def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, Any]:
@@ -53,9 +66,10 @@ def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFram
     spec, keys = pipeline.spec, pipeline.calendar.keys_before(as_of, pipeline.spec.split.span)
     versions = {stage: lake.version(pipeline.table(stage)) for stage in ("features", "validated")}
     features = lake.read(pipeline.table("features"), keys, version=versions["features"])
-    wanted = [*spec.key, spec.event_time, *spec.label.columns]
+    by = [spec.split.by] if spec.split.by is not None and spec.split.by not in features.columns else []
+    wanted = list(dict.fromkeys([*spec.key, spec.event_time, *spec.label.columns, *by]))
     labels = lake.read(pipeline.table("validated"), keys, columns=wanted, version=versions["validated"])
     return (
         features.with_columns(pl.lit(at).alias(f"{stage}_version") for stage, at in versions.items()),
-        known_labels(labels, spec.label, spec.key, spec.event_time),
+        known_labels(labels, spec.label, spec.key, spec.event_time, also=by),
     )

@@ -14,7 +14,8 @@ from ml_platform.contracts.errors import ContractError, NotEnoughRows
 from ml_platform.contracts.spec import Partitions, Split
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.lake import PARTITION
-from ml_platform.data.splits import DAY, KNOWN_AT, LABEL, PART, PARTS, boundaries, split_rows
+from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART, PARTS, boundaries
+from ml_platform.data.splits import split_rows
 
 CALENDAR = Calendar(Partitions(start=date(2013, 1, 1), end=date(2014, 1, 1), timezone="America/New_York"))
 AS_OF = "2013-03-15"  # the parts before it hold the day of 23 hours

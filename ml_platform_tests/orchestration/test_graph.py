@@ -17,7 +17,7 @@ flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65!
 flight_delays/features | day | planes validated weather[-1..0] | - | deltalake polars
 flight_delays/planes | - | - | - | deltalake python
 flight_delays/raw | day | - | - | deltalake pandas python
-flight_delays/training_set | day | features[-74..-1] validated[-74..-1] | - | deltalake polars
+flight_delays/training_set | day | features[-74..-1] validated[-74..-1] | no_leakage! | deltalake polars
 flight_delays/validated | day | raw | rows_at_least_100 | deltalake pandas pandera
 flight_delays/weather | day | - | - | deltalake python
 """  # noqa: E501 - one line for each asset

@@ -74,6 +74,8 @@ class Split(SpecPart):
     `time` cuts by event time, with `embargo` between the parts; `label_delay` moves all of it back, so that the labels
     of the holdout are known too. `grouped` and `stratified` deal the rows of the whole span to the parts in proportion
     to their lengths: by the column `by` (no value of it in two parts), or so that each part has the label's shares.
+    `folds` are pairs of train and validation within those parts, each judging a stretch of validation's length. A
+    feature that alone tells the label is a leak, unless it stands in `may_tell_label`.
     """
 
     kind: Literal["time", "grouped", "stratified"] = "time"
@@ -85,6 +87,7 @@ class Split(SpecPart):
     embargo: Days = timedelta(0)
     label_delay: Days = timedelta(0)
     folds: Annotated[int, Field(ge=0, le=20)] = 0
+    may_tell_label: list[str] = []
 
     @model_validator(mode="after")
     def _parts_go_together(self) -> Self:
@@ -94,7 +97,17 @@ class Split(SpecPart):
             raise ValueError("expected by with kind: grouped, and only there")
         if self.kind != "time" and (self.embargo or self.folds):
             raise ValueError("expected embargo and folds only with kind: time")
+        if self.oldest_fold < self.train_at_least:
+            raise ValueError(
+                f"expected folds that leave train_at_least to the oldest, got {max(self.oldest_fold.days, 0)} days: "
+                "fewer folds, a shorter validation, or a longer train"
+            )
         return self
+
+    @property
+    def oldest_fold(self) -> timedelta:
+        """How long the oldest fold's train is."""
+        return self.train - ((self.folds - 1) * self.validation + self.embargo if self.folds > 1 else timedelta(0))
 
     @property
     def span(self) -> timedelta:
