@@ -77,7 +77,8 @@ def pure_values(rows: pl.DataFrame, columns: Sequence[str], share_at_least: floa
     for name in columns:
         for value in _named_values(rows[name]):
             counts = rows.select(value, is_rare.alias("is_rare")).group_by(name).agg(pl.len(), pl.col("is_rare").sum())
-            pure = counts.filter((pl.col("len") == pl.col("is_rare")) & (pl.col("len") >= wanted)).sort(name)
+            is_pure = (pl.col("len") == pl.col("is_rare")) & (pl.col("len") >= wanted) & pl.col(name).is_not_null()
+            pure = counts.filter(is_pure).sort(name)
             found += [PureValue(name, str(each), count, count / total) for each, count, _ in pure.iter_rows()]
     return found
 
@@ -101,8 +102,8 @@ def _codes(feature: pl.Series, is_train: Bools) -> tuple[Codes, int]:
         codes = feature.replace_strict(values, range(len(values)), default=len(values), return_dtype=pl.Int64)
         return codes.to_numpy(), len(values)
     numbers = feature.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    known = numbers[is_train & np.isfinite(numbers)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1), method="lower")) if len(known) else known
+    known = np.sort(numbers[is_train & ~np.isnan(numbers)])
+    edges = np.unique(known[np.linspace(0, len(known) - 1, BINS + 1).astype(int)]) if len(known) else known
     codes = np.searchsorted(edges, numbers, side="right")
     return np.where(np.isnan(numbers), len(edges) + 1, codes), len(edges) + 1
 

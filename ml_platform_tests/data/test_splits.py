@@ -1,5 +1,6 @@
 """Splits: parts that never overlap, in order of time, made only of labels known when the next part began."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -24,13 +25,14 @@ FEATURES = {"id": pl.Int64, "at": pl.Datetime("us", "UTC"), "x": pl.Float64}
 LABELS = {"id": pl.Int64, LABEL: pl.Boolean, KNOWN_AT: pl.Datetime("us", "UTC")}
 
 
-def _split(embargo: int = 0, train: int = 4, at_least: int = 1) -> Split:
+def _split(embargo: int = 0, train: int = 4, at_least: int = 1, label_delay: int = 0) -> Split:
     days: dict[str, Any] = {
         "train": train,
         "train_at_least": at_least,
         "validation": 2,
         "holdout": 2,
         "embargo": embargo,
+        "label_delay": label_delay,
     }
     return Split.model_validate({name: timedelta(days=count) for name, count in days.items()})
 
@@ -100,6 +102,124 @@ def test_a_label_is_known_before_the_next_part_begins(part: str, next_part: str 
     late = _labels([limit - TICK, limit, limit + DAY_LONG, None], first=1000)
     found = _part_of(_cut(features, pl.concat([_labels([at + TICK for at in base]), late]), _split(embargo)))
     assert [found.get(1000 + place) for place in range(4)] == [part, None, None, None]
+
+
+@pytest.mark.parametrize("delay", [1, 3])
+def test_a_label_delay_moves_the_whole_cut_back(delay: int) -> None:
+    """By whole days; so a holdout whose labels come days later has them all."""
+    split = _split(embargo=3, label_delay=delay)
+    moved, still = boundaries(split, CALENDAR, AS_OF), boundaries(_split(embargo=3), CALENDAR, "2013-03-12")
+    if delay == 3:
+        assert moved == still
+    times = _daily()
+    labels = _labels([at + timedelta(days=2, hours=1) for at in times])
+    if delay == 1:
+        with pytest.raises(
+            NotEnoughRows, match=r"holdout: 1 of 2 days, none in 2013-03-13, .*longer split.label_delay"
+        ):
+            _cut(_features(times), labels, split)
+        return
+    counts = Counter(_cut(_features(times), labels, split).select(PART).to_series())
+    assert counts == {"train": 16, "validation": 8, "holdout": 7}  # one of its days has 23 hours
+
+
+def test_a_correction_counts_from_when_it_was_known() -> None:
+    """In each part whose limit lies after it; a correction to null takes the row out, a label after it brings it in."""
+    parts, base = boundaries(_split(), CALENDAR, AS_OF), _daily()
+    train, as_of = parts["validation"][0], CALENDAR.as_of(AS_OF)
+    asked = [parts["train"][1] - timedelta(hours=1)] * 5 + [as_of - timedelta(hours=1)] * 3
+    history: list[tuple[int, bool | None, datetime]] = [
+        (1000, True, train - 2 * TICK), (1000, False, train - TICK),  # corrected in time
+        (1001, True, train - TICK), (1001, False, train),  # too late for train
+        (1002, True, train - 2 * TICK), (1002, None, train - TICK),  # taken back in time
+        (1003, True, train - TICK), (1003, None, train),  # taken back too late
+        (1004, None, train - 2 * TICK), (1004, True, train - TICK),  # known at last
+        (1005, True, as_of - 2 * TICK), (1005, False, as_of - TICK),
+        (1006, True, as_of - TICK), (1006, False, as_of),
+        (1007, True, as_of - 2 * TICK), (1007, None, as_of - TICK),
+    ]  # fmt: skip
+    features = pl.concat([_features(base), _features(asked, first=1000)])
+    told = pl.DataFrame(history, schema=LABELS, orient="row").sample(fraction=1, shuffle=True, seed=1)
+    rows = _cut(features, pl.concat([told, _labels([at + TICK for at in base])]), _split())
+    found = dict(rows.filter(pl.col("id") >= 1000).select("id", LABEL).iter_rows())
+    assert found == {1000: False, 1001: True, 1003: True, 1004: True, 1005: False, 1006: True}
+
+
+EVENT = st.integers(-24 * 10, 24)
+HISTORY = st.lists(
+    st.tuples(st.none() | st.integers(0, 24 * 8), st.sampled_from([True, False, None])),
+    max_size=4,
+    unique_by=lambda told: told[0],
+)
+
+
+def _newest_known(history: list[tuple[datetime | None, bool | None]], limit: datetime) -> tuple[bool, datetime] | None:
+    told = [(at, label) for at, label in history if at is not None and at < limit]
+    if not told:
+        return None
+    at, label = max(told, key=lambda each: each[0])
+    return None if label is None else (label, at)
+
+
+def _slowly(
+    times: list[datetime], histories: list[list[tuple[datetime | None, bool | None]]], split: Split
+) -> set[tuple[int, str, bool, datetime]]:
+    """Cut row by row, as the words of the spec say."""
+    parts, found = boundaries(split, CALENDAR, AS_OF), set()
+    limits = [parts["validation"][0], parts["holdout"][0], CALENDAR.as_of(AS_OF)]
+    for place, (at, history) in enumerate(zip(times, histories, strict=True)):
+        for part, limit in zip(PARTS, limits, strict=True):
+            start, end = parts[part]
+            told = _newest_known(history, limit)
+            if start <= at < end and told is not None:
+                found.add((place, part, *told))
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    extra=st.lists(st.tuples(EVENT, HISTORY), max_size=20),
+    later=st.lists(
+        st.tuples(st.integers(0, 300), st.integers(0, 99), st.sampled_from([True, False, None])), max_size=9
+    ),
+    embargo=st.integers(0, 2),
+    delay=st.integers(0, 2),
+)
+def test_the_cut_is_that_of_a_slow_reference(
+    extra: list[tuple[int, list[tuple[int | None, bool | None]]]],
+    later: list[tuple[int, int, bool | None]],
+    embargo: int,
+    delay: int,
+) -> None:
+    """For any history of labels; and what becomes known from the as-of on changes nothing."""
+    split, end, base = _split(embargo, label_delay=delay), CALENDAR.as_of(AS_OF), _daily()
+    times = base + [end + timedelta(hours=hours) for hours, _ in extra]
+    histories: list[list[tuple[datetime | None, bool | None]]] = [[(at + TICK, True)] for at in base]
+    for at, (_, history) in zip(times[len(base) :], extra, strict=True):
+        histories.append([(None if late is None else at + timedelta(hours=late), told) for late, told in history])
+    told = [(place, label, at) for place, history in enumerate(histories) for at, label in history]
+    labels = pl.DataFrame(told, schema=LABELS, orient="row")
+    rows = _cut(_features(times), labels, split)
+    assert set(rows.select("id", PART, LABEL, KNOWN_AT).iter_rows()) == _slowly(times, histories, split)
+
+    unknown = [(place % len(times), label, end + timedelta(hours=hours)) for place, hours, label in later]
+    learned = pl.concat([labels, pl.DataFrame(unknown, schema=LABELS, orient="row")])
+    assert _cut(_features(times), learned.sample(fraction=1, shuffle=True, seed=len(later)), split).equals(rows)
+
+
+@pytest.mark.parametrize(("again", "is_refused"), [(True, False), (False, True), (None, True)])
+def test_two_labels_known_at_one_instant_are_refused_by_name(again: bool | None, is_refused: bool) -> None:
+    """Nothing says which counts; the same one told twice is told once."""
+    times = _daily()
+    labels = _labels([at + TICK for at in times])
+    kept = _cut(_features(times), labels, _split())
+    key, known = kept.filter(pl.col(LABEL)).select("id", KNOWN_AT).row(0)
+    twice = pl.concat([labels, pl.DataFrame([(key, again, known)], schema=LABELS, orient="row")])
+    if not is_refused:
+        assert _cut(_features(times), twice, _split()).equals(kept)
+        return
+    with pytest.raises(ContractError, match=rf"two labels known at the same instant: \({key}, .*\({key}, True, "):
+        _cut(_features(times), twice, _split())
 
 
 def test_a_row_without_a_label_is_left_out() -> None:

@@ -222,7 +222,7 @@ def test_an_older_version_is_promoted_only_by_its_number(world: World) -> None:
     pipeline = replace(tiny(), spec=spec)
     world = replace(world, definitions=definitions(pipeline, target=InProcessTarget(world.home)))
     refused = world.run("retrain", EARLIER)
-    assert _checks(refused) == {GATES[0]: True}
+    assert _checks(refused) == {CERTIFIED: True, GATES[0]: True}
     assert f"is as of {EARLIER}, not newer than the champion's {AS_OF}: name the version" in error_of(refused)
     assert world.promoted() == [1]
     named = world.materialize("endpoint", run_config={"ops": {"tiny__endpoint": {"config": {"version": 2}}}})
