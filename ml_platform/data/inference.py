@@ -42,7 +42,7 @@ def infer_types(text: pl.DataFrame, time_formats: Sequence[str] = ()) -> dict[st
     time_formats : sequence of str
         Formats of times beside ISO 8601; they go before numbers (`%Y%m%d`).
     """
-    return {name: _infer(text[name].drop_nulls().unique(), time_formats) for name in text.columns}
+    return {name: _infer(text[name].drop_nulls().str.strip_chars().unique(), time_formats) for name in text.columns}
 
 
 def read_times(text: pl.Series, formats: Sequence[str]) -> pl.Series:
@@ -75,7 +75,7 @@ def guess_time_formats(text: pl.Series) -> tuple[str, ...]:
     ContractError
         If day and month could be either way round.
     """
-    values = text.drop_nulls().unique()
+    values = text.drop_nulls().str.strip_chars().unique()
     left = values.filter(read_times(values, ISO_FORMATS).is_null())
     are_numbers = left.str.contains(_NUMBER).all() and not left.str.contains(r"^[0-9]{8}$").all()
     if left.is_empty() or are_numbers:
@@ -126,7 +126,7 @@ def _infer(values: pl.Series, time_formats: Sequence[str]) -> FieldType:
         return "int64"
     if values.str.contains(_NUMBER).all():
         return "float64"
-    if values.str.contains(_BOOL).all():
+    if values.str.contains(_BOOL).all() or set(values.str.to_lowercase()) == {"yes", "no"}:
         return "bool"
     return "string" if read_times(values, (*time_formats, *ISO_FORMATS)).null_count() else "timestamp"
 

@@ -1,17 +1,24 @@
-"""Judging rows: what breaks the schema goes to quarantine with its reason; too much of it and the partition fails."""
+"""Judging rows: what breaks the schema, or repeats a key, goes to quarantine, with all that is wrong with it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
 import polars as pl
 
-from ml_platform.contracts.errors import QuarantineExceeded
-from ml_platform.contracts.spec import Quality
+from ml_platform.contracts.errors import SchemaMismatch
 from ml_platform.data.lake import PARTITION
+from ml_platform.data.row_rules import take_apart
 from ml_platform.data.sources import read_as
 
 REASON = "reason"
+ORIGIN = "origin"
+CONTENT = "content"
+QUARANTINE = (PARTITION, REASON, ORIGIN, CONTENT)
+REPEATED = "repeated key"
+_ROW = "row"
+_REASONS = {_ROW: pl.UInt32, REASON: pl.String}
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,6 @@ class Validated:
     kept: pl.DataFrame
     quarantined: pl.DataFrame
 
-    def share_by_partition(self) -> dict[str, float]:
-        """Give the share of quarantined rows for each partition that has rows."""
-        bad = dict(self.quarantined.group_by(PARTITION).len().iter_rows())
-        good = dict(self.kept.group_by(PARTITION).len().iter_rows())
-        return {key: bad.get(key, 0) / (bad.get(key, 0) + good.get(key, 0)) for key in sorted({*bad, *good})}
-
 
 def validate(rows: pl.DataFrame, schema: pa.DataFrameSchema, key: list[str]) -> Validated:
     """Hold each row against the schema, all rules at once; of a partition's good rows with one key, the first is kept.
@@ -35,52 +36,90 @@ def validate(rows: pl.DataFrame, schema: pa.DataFrameSchema, key: list[str]) -> 
     ----------
     rows : (n_rows, n_columns)
         Raw rows, with `partition`.
-    """
-    frame = read_as(rows.drop(PARTITION).to_pandas(), schema)
-    reasons = _broken_rules(frame, schema)
-    good = frame[key].assign(**{PARTITION: rows[PARTITION].to_numpy()}).drop(index=list(reasons))
-    for row in good.index[good.duplicated()]:
-        reasons[int(row)] = f"repeated key ({', '.join(key)})"
-    marked = rows.with_columns(pl.Series(REASON, [reasons.get(row) for row in range(len(frame))], pl.String))
-    return Validated(
-        kept=marked.filter(pl.col(REASON).is_null()).drop(REASON),
-        quarantined=marked.filter(pl.col(REASON).is_not_null()),
-    )
-
-
-def enforce(validated: Validated, quality: Quality) -> None:
-    """Refuse partitions in which too large a share of rows is bad.
 
     Raises
     ------
-    QuarantineExceeded
-        Names the partitions and the commonest reason.
+    SchemaMismatch
+        If a column is missing or cannot be read as its type, or a rule does not judge each row.
     """
-    over = {key: share for key, share in validated.share_by_partition().items() if share > quality.quarantine_at_most}
-    if not over:
-        return
-    worst = max(over, key=lambda key: over[key])
-    reason = validated.quarantined.filter(pl.col(PARTITION) == worst)[REASON].value_counts(sort=True)[REASON][0]
-    raise QuarantineExceeded.because(
-        f"partition {worst}" + (f" and {len(over) - 1} more" if len(over) > 1 else ""),
-        got=f"{over[worst]:.1%} of rows quarantined, most often: {reason}",
-        expected=f"at most {quality.quarantine_at_most:.1%}",
-        hint="mend the source, or the rule in the schema, and materialize again",
-    )
+    rules = take_apart(schema, rows.schema)
+    masks = rows.select(is_broken.alias(str(place)) for place, (_, is_broken) in enumerate(rules.broken))
+    broken = [
+        _reasons(mask.arg_true(), reason)
+        for mask, (reason, _) in zip(masks, rules.broken, strict=True)
+        if mask.any()
+    ]  # fmt: skip
+    if rules.others is not None:
+        broken += _told_by_pandera(rows, rules.others, rules.by_partition)
+    reasons = pl.concat([pl.DataFrame(schema=_REASONS), *broken]).unique()
+    reasons = pl.concat([reasons, _repeated(rows, key, reasons[_ROW])])
+    if reasons.is_empty():
+        return Validated(rows, rows.clear().with_columns(pl.lit(None, pl.String).alias(REASON)))
+    told = reasons.sort(_ROW, REASON).group_by(_ROW, maintain_order=True).agg(pl.col(REASON).str.join("; "))
+    is_bad = pl.zeros(len(rows), pl.Boolean, eager=True).scatter(told[_ROW], True)  # noqa: FBT003 - a value
+    return Validated(rows.filter(~is_bad), rows.filter(is_bad).with_columns(told[REASON]))
 
 
-def _broken_rules(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> dict[int, str]:
-    """Give, for each row that breaks a rule, all the rules it breaks."""
+def quarantine_rows(validated: Validated, rejected: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows of the quarantine: what the source could not read, and what broke a rule.
+
+    Parameters
+    ----------
+    rejected : (n_rows, 4)
+        As the source gives them: partition, reason, origin and content.
+
+    Returns
+    -------
+    (n_rows, 4)
+        The same columns; the content of a row that broke a rule is its JSON.
+    """
+    bad = validated.quarantined
+    content = pl.struct(pl.exclude(PARTITION, REASON)).struct.json_encode()
+    told = bad.select(PARTITION, REASON, pl.lit("raw").alias(ORIGIN), content.alias(CONTENT))
+    return pl.concat([rejected.select(pl.col(QUARANTINE).cast(pl.String)), told])
+
+
+def _told_by_pandera(rows: pl.DataFrame, schema: pa.DataFrameSchema, by_partition: bool) -> list[pl.DataFrame]:
+    numbered = rows.with_row_index(_ROW)
+    parts = numbered.partition_by(PARTITION, maintain_order=True) if by_partition else [numbered]
+    found: list[pl.DataFrame] = []
+    for part in parts:
+        frame = part.select(name for name in schema.columns if name in part.columns).to_pandas()
+        cases = _failure_cases(read_as(frame, schema), schema)
+        found.append(cases.with_columns(part[_ROW].gather(cases[_ROW])))
+    return found
+
+
+def _failure_cases(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pl.DataFrame:
+    """Give each rule that a row breaks."""
     try:
         schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
         cases = errors.failure_cases
-        if cases["index"].isna().any():
-            raise
-        reasons: dict[int, set[str]] = {}
-        for row, context, column, check in cases[["index", "schema_context", "column", "check"]].itertuples(
-            index=False
-        ):
-            reasons.setdefault(int(row), set()).add(f"{column}: {check}" if context == "Column" else str(check))
-        return {row: "; ".join(sorted(broken)) for row, broken in reasons.items()}
-    return {}
+    else:
+        return pl.DataFrame(schema=_REASONS)
+    if cases["index"].isna().any():
+        whole = cases.loc[cases["index"].isna(), "check"].iloc[0]
+        raise SchemaMismatch.because(
+            f"schema: rule {whole}", got="one answer for all rows, or an error", expected="true or false for each row",
+            hint="return a boolean column; what holds for a whole partition belongs into quality",
+        )  # fmt: skip
+    is_of_column = cases["schema_context"] == "Column"
+    check = cases["check"].astype(str)
+    reason: Any = (cases["column"].astype(str) + ": " + check).where(is_of_column, check)
+    return pl.DataFrame({_ROW: cases["index"].astype(int).to_numpy(), REASON: reason.to_list()}, schema=_REASONS)
+
+
+def _repeated(rows: pl.DataFrame, key: list[str], bad: pl.Series) -> pl.DataFrame:
+    """Find the good rows whose key an earlier good row of their partition has."""
+    hashes = rows.select(pl.struct(PARTITION, *key).hash()).to_series().sort()
+    if not (hashes == hashes.shift()).any():  # far cheaper than looking at the keys themselves
+        return pl.DataFrame(schema=_REASONS)
+    keys = rows.select(PARTITION, *key).with_row_index(_ROW)
+    good = keys.join(bad.unique().to_frame(), on=_ROW, how="anti", maintain_order="left")
+    again = good.filter(pl.struct(PARTITION, *key).is_first_distinct().not_())
+    return _reasons(again[_ROW], f"{REPEATED} ({', '.join(key)})")
+
+
+def _reasons(rows: pl.Series, reason: str) -> pl.DataFrame:
+    return pl.DataFrame({_ROW: rows.cast(pl.UInt32), REASON: pl.repeat(reason, len(rows), eager=True)}, schema=_REASONS)
