@@ -1,11 +1,10 @@
-"""Judging partitions: is there enough of it, is it fresh, does it look like the partitions before it?
+"""The checks of a partition: enough rows, few of them bad, fresh, and like those of the partitions before.
 
-All numbers come out of one pass over the rows of a run; the verdicts follow partition by partition, since only a
-partition that can be trusted is a past for the next. Row by row judging is the business of `quality`.
+They go from one partition to the next, since only one that can be trusted is a past for those after it. Row by row
+judging is the business of `quality`, measuring that of `findings`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Literal
@@ -15,7 +14,7 @@ import polars as pl
 from ml_platform.contracts.errors import EXAMPLES_AT_MOST, examples
 from ml_platform.contracts.spec import Quality
 from ml_platform.contracts.spec.sources import CheckName
-from ml_platform.data.lake import PARTITION
+from ml_platform.data.findings import Finding, Partition, Past, category_counts, is_outside, measure
 from ml_platform.data.quality import CONTENT, REASON, REPEATED
 
 PAST_AT_LEAST = 7
@@ -31,36 +30,6 @@ DESCRIPTIONS: dict[CheckName, str] = {
     "expectations": "An expectation of the suite.",
 }
 _DEMOTED = ("key_is_unique",)  # what is kept is unique, and too many repeats fail few_rows_quarantined
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check says of one partition."""
-
-    name: str
-    passed: bool
-    severity: Literal["error", "warn"]
-    sentence: str
-    numbers: Mapping[str, Any] = field(default_factory=dict)
-    examples: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def is_fatal(self) -> bool:
-        """Whether the partition cannot be trusted."""
-        return not self.passed and self.severity == "error"
-
-
-@dataclass(frozen=True)
-class Past:
-    """What trusted partitions had, oldest first: their row counts, and of watched columns the values."""
-
-    rows: list[int] = field(default_factory=list)
-    values: list[Mapping[str, frozenset[str]]] = field(default_factory=list)
-
-    def add(self, rows: int, values: Mapping[str, frozenset[str]]) -> None:
-        """Go one partition on."""
-        self.rows.append(rows)
-        self.values.append(values)
 
 
 def check_names(quality: Quality) -> list[CheckName]:
@@ -81,16 +50,6 @@ def check_names(quality: Quality) -> list[CheckName]:
 def severity(name: CheckName, quality: Quality) -> Literal["error", "warn"]:
     """Tell whether a failed check makes the verdict, or only says so."""
     return "warn" if name in quality.warn or name in _DEMOTED else "error"
-
-
-def category_counts(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
-    """Count the rows of each value, by partition and column; a null is no value."""
-    found: dict[str, dict[str, dict[str, int]]] = {}
-    for column in columns:
-        counts = rows.group_by(PARTITION, pl.col(column).cast(pl.String).alias("value")).len().drop_nulls()
-        for key, value, count in counts.iter_rows():
-            found.setdefault(key, {}).setdefault(column, {})[value] = count
-    return found
 
 
 def check_partitions(
@@ -116,60 +75,16 @@ def check_partitions(
     more : function
         What else is to be found about a partition.
     """
-    numbers = _measure(kept, quarantine, quality, event_time)
+    numbers = measure(kept, quarantine, quality, event_time)
     categories = category_counts(kept, list(quality.new_categories_at_most))
     found: dict[str, list[Finding]] = {}
     for key in sorted(ends):
-        of = _Partition(key, numbers.get(key, {}), categories.get(key, {}), ends[key], kept, quarantine)
+        of = Partition(key, numbers.get(key, {}), categories.get(key, {}), ends[key], kept, quarantine)
         checks = [_CHECKS[name](of, quality, past) for name in check_names(quality)]
         found[key] = [_ranked(each, quality) for each in checks] + more(key)
         if not any(each.is_fatal for each in found[key]):
             past.add(of.count("rows"), {column: frozenset(values) for column, values in of.categories.items()})
     return found
-
-
-@dataclass(frozen=True)
-class _Partition:
-    key: str
-    numbers: Mapping[str, Any]
-    categories: Mapping[str, Mapping[str, int]]
-    end: datetime
-    kept: pl.DataFrame
-    quarantine: pl.DataFrame
-
-    def count(self, name: str) -> int:
-        return self.numbers.get(name) or 0
-
-    def share(self, name: str) -> float:
-        """Give a count as a share of the good rows; no rows are no bad ones."""
-        return self.count(name) / self.count("rows") if self.count("rows") else 0.0
-
-    def rows(self, frame: pl.DataFrame) -> pl.LazyFrame:
-        return frame.lazy().filter(pl.col(PARTITION) == self.key)
-
-
-def _measure(kept: pl.DataFrame, quarantine: pl.DataFrame, quality: Quality, event_time: str) -> dict[str, Any]:
-    """Take every number of every partition, in one pass over the rows."""
-    numbers = [pl.len().alias("rows"), pl.col(event_time).max().alias("newest")]
-    numbers += [_is_null(kept, column).sum().alias(f"null {column}") for column in quality.null_share_at_most]
-    numbers += [_is_outside(quality, column).sum().alias(f"outside {column}") for column in quality.ranges]
-    bad = quarantine.group_by(PARTITION).agg(
-        pl.len().alias("quarantined"), pl.col(REASON).str.starts_with(REPEATED).sum().alias("repeated")
-    )
-    joined = kept.group_by(PARTITION).agg(numbers).join(bad, on=PARTITION, how="full", coalesce=True)
-    return {row[PARTITION]: row for row in joined.iter_rows(named=True)}
-
-
-def _is_null(rows: pl.DataFrame, column: str) -> pl.Expr:
-    value = pl.col(column)
-    return value.is_null() | value.is_nan().fill_null(value=False) if rows.schema[column].is_float() else value.is_null()
-
-
-def _is_outside(quality: Quality, column: str) -> pl.Expr:
-    bounds, value = quality.ranges[column], pl.col(column)
-    low = pl.lit(value=False) if bounds.at_least is None else value < bounds.at_least
-    high = pl.lit(value=False) if bounds.at_most is None else value > bounds.at_most
-    return (low | high).fill_null(value=False) & value.cast(pl.Float64).is_nan().not_().fill_null(value=False)
 
 
 def _ranked(finding: Finding, quality: Quality) -> Finding:
@@ -187,13 +102,21 @@ def _found(
     return Finding(name, passed, "error", sentence, numbers, listed)
 
 
-def _rows_at_least(of: _Partition, quality: Quality, past: Past) -> Finding:
+def _by(what: str, shares: Mapping[str, float]) -> dict[str, Any]:
+    return {f"{what}/{column}": share for column, share in shares.items()}
+
+
+def _listed(shares: Mapping[str, float], over: Sequence[str]) -> str:
+    return examples(f"{column} ({shares[column]:.1%})" for column in over) or "no column"
+
+
+def _rows_at_least(of: Partition, quality: Quality, past: Past) -> Finding:
     del past
     rows, wanted = of.count("rows"), quality.rows_at_least
     return _found("rows_at_least", rows >= wanted, f"{rows} rows, at least {wanted} expected", {"rows": rows})
 
 
-def _few_rows_quarantined(of: _Partition, quality: Quality, past: Past) -> Finding:
+def _few_rows_quarantined(of: Partition, quality: Quality, past: Past) -> Finding:
     del past
     bad = of.count("quarantined")
     share = bad / (bad + of.count("rows")) if bad else 0.0
@@ -206,12 +129,14 @@ def _few_rows_quarantined(of: _Partition, quality: Quality, past: Past) -> Findi
     )
 
 
-def _commonest_reasons(of: _Partition) -> Iterator[dict[str, Any]]:
+def _commonest_reasons(of: Partition) -> Iterator[dict[str, Any]]:
     counted = of.rows(of.quarantine).group_by(REASON).agg(pl.len().alias("rows"), pl.col(CONTENT).first())
-    yield from counted.sort("rows", REASON, descending=[True, False]).head(EXAMPLES_AT_MOST).collect().iter_rows(named=True)
+    yield from (
+        counted.sort("rows", REASON, descending=[True, False]).head(EXAMPLES_AT_MOST).collect().iter_rows(named=True)
+    )
 
 
-def _key_is_unique(of: _Partition, quality: Quality, past: Past) -> Finding:
+def _key_is_unique(of: Partition, quality: Quality, past: Past) -> Finding:
     del quality, past
     repeated = of.count("repeated")
     rows = of.rows(of.quarantine).filter(pl.col(REASON).str.starts_with(REPEATED)).select(REASON, CONTENT)
@@ -219,29 +144,31 @@ def _key_is_unique(of: _Partition, quality: Quality, past: Past) -> Finding:
     return _found("key_is_unique", not repeated, f"{repeated} rows with a repeated key", {"repeated": repeated}, shown)
 
 
-def _volume_is_usual(of: _Partition, quality: Quality, past: Past) -> Finding:
+def _volume_is_usual(of: Partition, quality: Quality, past: Past) -> Finding:
     name, before, rows = "volume_is_usual", past.rows[-quality.trailing :], of.count("rows")
     if len(before) < min(PAST_AT_LEAST, quality.trailing):
-        return _found(name, True, f"{len(before)} partitions before it, too few to compare with", {"rows": rows})  # noqa: FBT003
+        return _found(name, True, f"{len(before)} partitions before it, too few to compare with", {"rows": rows})
     usual, limit = median(before), quality.volume_change_at_most or 0.0
     change = abs(rows - usual) / usual if usual else float(rows > 0)
     sentence = f"{rows} rows, {usual:g} before it in the median, a change of at most {limit:.0%} expected"
     return _found(name, change <= limit, sentence, {"rows": rows, "median": float(usual), "change": change})
 
 
-def _nulls_are_few(of: _Partition, quality: Quality, past: Past) -> Finding:
+def _nulls_are_few(of: Partition, quality: Quality, past: Past) -> Finding:
     del past
     limits = quality.null_share_at_most
     shares = {column: of.share(f"null {column}") for column in limits}
     over = [column for column, share in shares.items() if share > limits[column]]
     shown = ({"column": column, "null_share": shares[column], "at_most": limits[column]} for column in over)
-    return _found("nulls_are_few", not over, f"too many nulls in {examples(over) or 'no column'}", shares, shown)
+    return _found(
+        "nulls_are_few", not over, f"too many nulls in {_listed(shares, over)}", _by("null_share", shares), shown
+    )
 
 
-def _categories_are_known(of: _Partition, quality: Quality, past: Past) -> Finding:
+def _categories_are_known(of: Partition, quality: Quality, past: Past) -> Finding:
     name, before = "categories_are_known", past.values[-quality.trailing :]
     if len(before) < min(PAST_AT_LEAST, quality.trailing):
-        return _found(name, True, f"{len(before)} partitions before it, too few to compare with", {})  # noqa: FBT003
+        return _found(name, True, f"{len(before)} partitions before it, too few to compare with", {})
     new: dict[str, dict[str, int]] = {}
     for column in quality.new_categories_at_most:
         known = frozenset[str]().union(*(each.get(column, frozenset()) for each in before))
@@ -253,33 +180,35 @@ def _categories_are_known(of: _Partition, quality: Quality, past: Past) -> Findi
         {"column": column, "value": value, "rows": count} for column in over for value, count in new[column].items()
     )
     said = examples(f"{column} ({examples(new[column])})" for column in over)
-    return _found(name, not over, f"too many rows with new values in {said or 'no column'}", shares, shown)
+    return _found(
+        name, not over, f"too many rows with new values in {said or 'no column'}", _by("new_share", shares), shown
+    )
 
 
-def _values_in_range(of: _Partition, quality: Quality, past: Past) -> Finding:
+def _values_in_range(of: Partition, quality: Quality, past: Past) -> Finding:
     del past
     shares = {column: of.share(f"outside {column}") for column in quality.ranges}
     over = [column for column, share in shares.items() if share > quality.ranges[column].outside_at_most]
     shown = (
         {"column": column, "value": float(value)}
         for column in over
-        for value in of.rows(of.kept).filter(_is_outside(quality, column)).select(column).head(5).collect()[column]
+        for value in of.rows(of.kept).filter(is_outside(quality, column)).select(column).head(5).collect()[column]
     )
-    sentence = f"too many values outside their range in {examples(over) or 'no column'}"
-    return _found("values_in_range", not over, sentence, shares, shown)
+    sentence = f"too many values outside their range in {_listed(shares, over)}"
+    return _found("values_in_range", not over, sentence, _by("outside_share", shares), shown)
 
 
-def _data_is_fresh(of: _Partition, quality: Quality, past: Past) -> Finding:
+def _data_is_fresh(of: Partition, quality: Quality, past: Past) -> Finding:
     del past
     newest, limit = of.numbers.get("newest"), quality.fresh_within or timedelta(0)
     if newest is None:
-        return _found("data_is_fresh", True, "no rows whose age could be told", {})  # noqa: FBT003
+        return _found("data_is_fresh", True, "no rows whose age could be told", {})
     age = of.end - newest
     sentence = f"newest row {newest:%Y-%m-%d %H:%M:%S} UTC, {age} before the end, at most {limit} expected"
     return _found("data_is_fresh", age <= limit, sentence, {"age_hours": age / timedelta(hours=1)})
 
 
-_CHECKS: dict[CheckName, Callable[[_Partition, Quality, Past], Finding]] = {
+_CHECKS: dict[CheckName, Callable[[Partition, Quality, Past], Finding]] = {
     "rows_at_least": _rows_at_least,
     "few_rows_quarantined": _few_rows_quarantined,
     "key_is_unique": _key_is_unique,

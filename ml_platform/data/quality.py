@@ -56,7 +56,7 @@ def validate(rows: pl.DataFrame, schema: pa.DataFrameSchema, key: list[str]) -> 
     if reasons.is_empty():
         return Validated(rows, rows.clear().with_columns(pl.lit(None, pl.String).alias(REASON)))
     told = reasons.sort(_ROW, REASON).group_by(_ROW, maintain_order=True).agg(pl.col(REASON).str.join("; "))
-    is_bad = pl.zeros(len(rows), pl.Boolean, eager=True).scatter(told[_ROW], True)  # noqa: FBT003 - a value
+    is_bad = pl.zeros(len(rows), pl.Boolean, eager=True).scatter(told[_ROW], True)
     return Validated(rows.filter(~is_bad), rows.filter(is_bad).with_columns(told[REASON]))
 
 

@@ -6,7 +6,7 @@ that is not known so well, pandera stays the judge. A test holds the two against
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +105,7 @@ def _expression(check: pa.Check, column: pl.Expr, dtype: pl.DataType) -> pl.Expr
     is_plain = check.ignore_na and not (
         check.element_wise or check.groupby or check.raise_warning or check.n_failure_cases or check.error is None
     )
-    rules = _NUMBERS if dtype.is_integer() or dtype.is_float() else _TEXTS if dtype == pl.String() else {}
+    rules = _INTEGERS if dtype.is_integer() else _FLOATS if dtype.is_float() else _TEXTS if dtype == pl.String() else {}
     made = rules.get(str(check.name)) if is_plain else None
     return None if made is None else made(column, **check.statistics)
 
@@ -131,18 +131,19 @@ def _in_range(
     return above & (column.le(max_value) if include_max else column.lt(max_value))
 
 
-def _listed(fits: Callable[[object], bool], *, is_in: bool) -> Callable[..., pl.Expr | None]:
+def _listed(kinds: tuple[type, ...], read: type, *, is_in: bool) -> Callable[..., pl.Expr | None]:
     def make(column: pl.Expr, **statistics: Any) -> pl.Expr | None:
         [values] = (list(given) for given in statistics.values())
-        if not values or not all(fits(value) for value in values) or len({type(value) for value in values}) > 1:
+        if not values or not all(isinstance(each, kinds) and (read is str or _number(each)) for each in values):
             return None
-        return column.is_in(values) if is_in else column.is_in(values).not_()
+        isin = column.is_in([read(value) for value in values])
+        return isin if is_in else isin.not_()
 
     return make
 
 
 def _str_length(
-    column: pl.Expr, min_value: int | None, max_value: int | None, exact_value: int | None
+    column: pl.Expr, min_value: int | None = None, max_value: int | None = None, exact_value: int | None = None
 ) -> pl.Expr | None:
     length = column.str.len_chars()
     if exact_value is not None:
@@ -192,26 +193,26 @@ def _compares(schema: pa.DataFrameSchema) -> bool:
     return bool(schema.unique) or any(column.unique for column in schema.columns.values())
 
 
-def _names() -> Iterator[tuple[str, str]]:
-    yield from (
-        ("greater_than", "gt"), ("greater_than_or_equal_to", "ge"), ("less_than", "lt"), ("less_than_or_equal_to", "le"),
-        ("equal_to", "eq"), ("not_equal_to", "ne"),
-    )  # fmt: skip
-
-
-def _text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-_NUMBERS: dict[str, Callable[..., pl.Expr | None]] = {
-    **{name: _compared(how) for name, how in _names()},
+_COMPARED: dict[str, Callable[..., pl.Expr | None]] = {
+    "greater_than": _compared("gt"),
+    "greater_than_or_equal_to": _compared("ge"),
+    "less_than": _compared("lt"),
+    "less_than_or_equal_to": _compared("le"),
+    "equal_to": _compared("eq"),
+    "not_equal_to": _compared("ne"),
     "in_range": _in_range,
-    "isin": _listed(_number, is_in=True),
-    "notin": _listed(_number, is_in=False),
+}
+_INTEGERS = _COMPARED | {
+    "isin": _listed((int,), int, is_in=True),
+    "notin": _listed((int,), int, is_in=False),
+}
+_FLOATS = _COMPARED | {
+    "isin": _listed((int, float), float, is_in=True),
+    "notin": _listed((int, float), float, is_in=False),
 }
 _TEXTS: dict[str, Callable[..., pl.Expr | None]] = {
-    "isin": _listed(_text, is_in=True),
-    "notin": _listed(_text, is_in=False),
+    "isin": _listed((str,), str, is_in=True),
+    "notin": _listed((str,), str, is_in=False),
     "str_length": _str_length,
     "str_matches": _matching("^"),
     "str_contains": _matching(""),

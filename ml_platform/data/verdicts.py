@@ -1,6 +1,6 @@
-"""The verdict on each partition: may a training set take it?
+"""The verdict on each partition, by which a training set takes it or not.
 
-One row a partition in the lake table `<pipeline>/verdicts`, bound to the rows it was given for: who writes the partition
+One row a partition in the lake table `<pipeline>/verdicts`, bound to the rows it was given for: to write a partition
 again without judging it takes its trust away.
 """
 
@@ -12,8 +12,8 @@ import polars as pl
 
 from ml_platform.contracts.errors import ContractError, examples
 from ml_platform.contracts.records import Record
+from ml_platform.data.findings import Finding, Past, category_counts
 from ml_platform.data.lake import PARTITION, Lake
-from ml_platform.data.partition_checks import Finding, Past, category_counts
 
 VERDICTS = "verdicts"
 VALIDATED = "validated"

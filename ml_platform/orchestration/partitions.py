@@ -49,7 +49,7 @@ def whole_days(span: timedelta) -> timedelta:
 
 def stage_asset(
     pipeline: Pipeline, stage: str, *, kinds: set[str], description: str, **options: Any
-) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Decorate the function that makes a stage: key, group and owners are the pipeline's, `options` as in Dagster."""
     return dg.asset(
         key=[pipeline.name, stage],

@@ -31,6 +31,7 @@ from ml_platform.orchestration.spec_checks import (
     feature_faults,
     join_faults,
     name_faults,
+    quality_faults,
     task_faults,
     window_faults,
 )
@@ -115,7 +116,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     if faults:
         raise refusal(path, faults)
     schema, types = found["schema",] if spec.schema_ else _frozen(path.parent)
-    if faults := list(column_faults(spec, types)) or [
+    if faults := [*column_faults(spec, types), *quality_faults(spec, types)] or [
         *join_faults(spec),
         *name_faults(spec),
         *window_faults(spec),

@@ -43,6 +43,18 @@ def column_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
     yield from _split_column_faults(spec, types)
 
 
+def quality_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
+    """Hold the columns that the checks of partitions name against those of the schema."""
+    parts = ("null_share_at_most", "new_categories_at_most", "ranges")
+    named = [(part, name) for part in parts for name in getattr(spec.quality, part)]
+    for part, name in named:
+        location = ("quality", part, name)
+        if name not in types:
+            yield Fault(location, name, "a column of the schema", nearest(name, list(types)))
+        elif part == "ranges" and not types[name].is_numeric():
+            yield Fault(location, f"{name} ({types[name]})", "a column of numbers", "take it out")
+
+
 def join_faults(spec: PipelineSpec) -> Iterator[Fault]:
     """See that each lookup is joined on columns that are known when a prediction is asked for."""
     entering = list(_entering(spec).values())

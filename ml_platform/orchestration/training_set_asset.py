@@ -10,6 +10,7 @@ from ml_platform.data.lake import Lake
 from ml_platform.data.leakage import certify
 from ml_platform.data.parts import empty_partitions
 from ml_platform.data.splits import split_rows
+from ml_platform.data.verdicts import require_trusted
 from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
 from ml_platform.orchestration.metadata import table_metadata
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
@@ -64,6 +65,7 @@ def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, An
 def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read feature rows and labels of the split's span, marked with the table versions they were read at."""
     spec, keys = pipeline.spec, pipeline.calendar.keys_before(as_of, pipeline.spec.split.span)
+    require_trusted(lake, spec.name, keys)
     versions = {stage: lake.version(pipeline.table(stage)) for stage in ("features", "validated")}
     features = lake.read(pipeline.table("features"), keys, version=versions["features"])
     by = [spec.split.by] if spec.split.by is not None and spec.split.by not in features.columns else []

@@ -1,46 +1,65 @@
 """The stage `validated`: rows that keep every rule; what does not is quarantined, with the reason."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from ml_platform.data.judging import Judged, judge_partitions
 from ml_platform.data.lake import Lake, rows_by_partition
-from ml_platform.data.quality import enforce, validate
-from ml_platform.orchestration.checks import report_per_partition
+from ml_platform.data.verdicts import store_verdicts
+from ml_platform.orchestration.checks import quality_check_specs, report_findings
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
 
+Shown = dg.MaterializeResult | dg.AssetMaterialization | dg.AssetObservation
+
 
 def validated_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     """Make the stage of a pipeline."""
-    quality, name = pipeline.spec.quality, f"rows_at_least_{pipeline.spec.quality.rows_at_least}"
 
     @stage_asset(
         pipeline,
         "validated",
-        kinds={"pandas", "pandera", "deltalake"},
+        kinds={"polars", "pandera", "deltalake"},
         description="Rows that keep every rule of the schema; the others are in the quarantine, with the reason.",
         partitions_def=partitions_def(pipeline),
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[[pipeline.name, "raw"]],
-        check_specs=[
-            dg.AssetCheckSpec(
-                name,
-                asset=[pipeline.name, "validated"],
-                partitions_def=partitions_def(pipeline),
-                description="Enough rows to go on with.",
-            )
-        ],
+        check_specs=quality_check_specs(pipeline),
     )
-    def validated(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
+    def validated(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[Shown]:
         keys = list(context.partition_keys)
-        judged = validate(lake.read(pipeline.table("raw"), keys), pipeline.schema, pipeline.spec.key)
-        enforce(judged, quality)
-        lake.write(pipeline.table("quarantine"), judged.quarantined, keys)
-        bad = rows_by_partition(judged.quarantined, keys)
-        extra = {key: {"rows_quarantined": count} for key, count in bad.items()}
-        result = written(context, lake, pipeline.table("validated"), judged.kept, keys, extra)
-        kept = rows_by_partition(judged.kept, keys)
-        passed = {key: (kept[key] >= quality.rows_at_least, {"rows": kept[key]}) for key in keys}
-        return result._replace(check_results=[report_per_partition(context, name, passed)])
+        judged = judge_partitions(lake, pipeline.spec, pipeline.schema, pipeline.calendar, keys)
+        result = _write(context, lake, pipeline, judged)
+        checks = report_findings(context, judged.findings, run_fails=judged.refusal is not None)
+        if judged.refusal is not None:
+            yield from _show(context, judged, result)
+            raise judged.refusal
+        yield result._replace(check_results=checks)
 
     return validated
+
+
+def _write(context: dg.AssetExecutionContext, lake: Lake, pipeline: Pipeline, judged: Judged) -> dg.MaterializeResult:
+    """Write what is accepted, the verdicts last: rows whose verdict a crash kept away are not trusted."""
+    keys, result = judged.accepted, dg.MaterializeResult()
+    if keys:
+        lake.write(pipeline.table("quarantine"), judged.quarantine, keys)
+        bad = rows_by_partition(judged.quarantine, keys)
+        extra = {key: {"rows_quarantined": count} for key, count in bad.items()}
+        result = written(context, lake, pipeline.table("validated"), judged.kept, keys, extra)
+    store_verdicts(lake, pipeline.name, judged.verdicts)
+    return result
+
+
+def _show(context: dg.AssetExecutionContext, judged: Judged, result: dg.MaterializeResult) -> Iterator[Shown]:
+    """Show what was written and what was refused; the result itself is lost with the step that fails."""
+    rows, bad = (rows_by_partition(frame, judged.accepted) for frame in (judged.kept, judged.quarantine))
+    for key in judged.accepted:
+        own = {"dagster/partition_row_count": rows[key], "rows_quarantined": bad[key]}
+        yield dg.AssetMaterialization(context.asset_key, partition=key, metadata={**(result.metadata or {}), **own})
+    for verdict in judged.verdicts:
+        if verdict.partition in judged.refused:  # yielding one takes along the evaluations that were logged
+            refused = {"refused": verdict.sentence}
+            yield dg.AssetObservation(context.asset_key, partition=verdict.partition, metadata=refused)

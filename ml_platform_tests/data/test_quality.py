@@ -7,10 +7,9 @@ import pandera.pandas as pa
 import polars as pl
 import pytest
 
-from ml_platform.contracts.errors import QuarantineExceeded
-from ml_platform.contracts.spec import Quality
+from ml_platform.contracts.errors import SchemaMismatch
 from ml_platform.data.lake import PARTITION
-from ml_platform.data.quality import REASON, enforce, validate
+from ml_platform.data.quality import QUARANTINE, REASON, quarantine_rows, validate
 
 SCHEMA = pa.DataFrameSchema(
     {
@@ -103,35 +102,39 @@ def test_partitions_judged_together_are_judged_as_alone() -> None:
     alone = [validate(rows.filter(pl.col(PARTITION) == day), SCHEMA, KEY) for day in ("d1", "d2")]
     assert together.kept.equals(pl.concat(each.kept for each in alone))
     assert together.quarantined.equals(pl.concat(each.quarantined for each in alone))
-    assert together.share_by_partition() == {"d1": 2 / 3, "d2": 1 / 3}
 
 
-@pytest.mark.parametrize(("bad", "is_refused"), [(0, False), (1, False), (2, True), (20, True)])
-def test_a_partition_passes_exactly_at_the_limit(bad: int, is_refused: bool) -> None:
-    """One of twenty is 5 %, and one more is too many."""
-    judged, quality = validate(_rows(*_bad(bad, 20)), SCHEMA, KEY), Quality(quarantine_at_most=0.05)
-    if not is_refused:
-        enforce(judged, quality)
-        return
-    with pytest.raises(QuarantineExceeded, match=rf"partition d1: got {bad * 5}\.0% of rows .* at most 5\.0%"):
-        enforce(judged, quality)
-
-
-def test_a_bad_partition_is_not_hidden_by_good_ones() -> None:
-    """One bad day of three, 10 % of all rows; the worst of several is named, with its commonest reason."""
-    rows = [*_bad(0, 10, "d1"), *_bad(3, 10, "d2"), *_bad(0, 10, "d3")]
-    with pytest.raises(QuarantineExceeded, match=r"partition d2: got 30\.0% .* often: miles: greater_than\(0\), "):
-        enforce(validate(_rows(*rows), SCHEMA, KEY), Quality(quarantine_at_most=0.2))
-    rows += [_row(f"x{at}", carrier="cat", day="d4") for at in range(2)]
-    with pytest.raises(QuarantineExceeded, match=r"partition d4 and 1 more: got 100\.0% .* often: carrier: isin"):
-        enforce(validate(_rows(*rows), SCHEMA, KEY), Quality(quarantine_at_most=0.2))
-
-
-@pytest.mark.parametrize("limit", [0.0, 0.05])
-def test_no_rows_are_no_bad_rows(limit: float) -> None:
+def test_no_rows_are_no_bad_rows() -> None:
     """With all the columns and types, so that they can be written."""
     judged = validate(_rows(), SCHEMA, KEY)
-    enforce(judged, Quality(quarantine_at_most=limit))
     schemas: list[Any] = [dict(judged.kept.schema), dict(judged.quarantined.schema)]
     assert schemas == [COLUMNS, COLUMNS | {REASON: pl.String}]
-    assert judged.share_by_partition() == {}
+
+
+def test_the_quarantine_holds_what_was_rejected_and_what_broke_a_rule() -> None:
+    """Rows that the source could not read stand first; of the others the whole content, as JSON."""
+    unread = ("d1", "miles: no number", "a.csv:17", '{"miles": "far"}')
+    rejected = pl.DataFrame([unread], list(QUARANTINE), orient="row")
+    told = quarantine_rows(validate(_rows(_row("x", -1.0), _row(None, 2.5)), SCHEMA, KEY), rejected)
+    assert told.columns == list(QUARANTINE)
+    assert told.rows() == [
+        unread,
+        ("d1", "miles: greater_than(0)", "raw", '{"id":"x","line":1,"miles":-1.0,"carrier":"ant"}'),
+        ("d1", "id: not_nullable", "raw", '{"id":null,"line":1,"miles":2.5,"carrier":"ant"}'),
+    ]
+
+
+def test_a_rule_on_the_whole_partition_is_refused_by_name() -> None:
+    """It could not tell which rows to quarantine."""
+    schema = SCHEMA.add_columns({}).update_columns({})
+    schema.checks = [pa.Check(lambda rows: bool(rows["miles"].mean() > 100), name="far_on_average")]
+    with pytest.raises(SchemaMismatch, match=r"rule far_on_average: got one answer .* Hint: return a boolean column"):
+        validate(_rows(_row()), schema, KEY)
+
+
+def test_a_unique_column_is_unique_within_its_partition() -> None:
+    """Whatever else is judged in the same run."""
+    schema = pa.DataFrameSchema({"carrier": pa.Column(pd.StringDtype(), unique=True)})
+    rows = _rows(_row("a"), _row("b", day="d2"), _row("c", carrier="bee", day="d2"), _row("d", carrier="bee", day="d2"))
+    told = validate(rows, schema, KEY).quarantined
+    assert told.select("id", REASON).rows() == [("c", "carrier: field_uniqueness"), ("d", "carrier: field_uniqueness")]

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.dagster]
 ROOT = Path(__file__).parents[2]
 DAILY = ["raw", "validated", "weather", "features"]
 DAY, WEEK = "2013-01-01", [f"2013-01-{day:02d}" for day in range(2, 9)]
-CHECK = "rows_at_least_100"
+CHECK = "rows_at_least"
 WITHIN_S = 90.0
 
 LAUNCH = """

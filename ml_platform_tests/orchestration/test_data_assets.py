@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ml_platform.data.verdicts import read_verdicts, require_trusted
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS, RIDES_A_DAY
 from ml_platform_tests.pipelines.world import FIRST, LAST, World, error_of, faults
@@ -14,14 +15,15 @@ from ml_platform_tests.pipelines.world import FIRST, LAST, World, error_of, faul
 pytestmark = [pytest.mark.slow, *DAGSTER]
 
 DAY, NEXT, AFTER = "2020-02-01", "2020-02-02", "2020-02-03"  # not loaded yet
-CHECK = "rows_at_least_50"
+CHECK = "rows_at_least"
 TABLES = ["raw", "validated", "quarantine", "features"]
 
 Evaluations = dict[str | None, bool]
 
 
-def _evaluations(result: dg.ExecuteInProcessResult) -> Evaluations:
-    return {each.partition: each.passed for each in result.get_asset_check_evaluations()}
+def _evaluations(result: dg.ExecuteInProcessResult, check: str = CHECK) -> Evaluations:
+    found = result.get_asset_check_evaluations()
+    return {each.partition: each.passed for each in found if each.check_name == check}
 
 
 def _stored(world: World) -> Evaluations:
@@ -119,13 +121,13 @@ def test_a_partition_without_rows_is_said_so(
 
 
 def test_a_partition_without_rows_is_not_trained_on(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The training set names the part, how many days it lacks and what to do."""
+    """Its verdict failed: the training set names it, and what was wrong with it."""
     monkeypatch.setenv(FAULTS, faults(no_rows=["2020-01-20"]))
     assert loaded.run("data", "2020-01-20").success
     before = loaded.lake.version("tiny/training_set")
     result = loaded.materialize("training_set", key="2020-01-23")
     assert not result.success
-    assert "training set as of 2020-01-23: got holdout: 4 of 5 days, none in 2020-01-20" in error_of(result)
+    assert "tiny/validated: got 2020-01-20 (0 rows, at least 50 expected), expected partitions that" in error_of(result)
     assert loaded.lake.version("tiny/training_set") == before
 
 
@@ -137,6 +139,70 @@ def test_too_many_bad_rows_fail_the_partition(loaded: World, monkeypatch: pytest
     assert not result.success
     assert f"partition {LAST}: got 20.0% of rows quarantined, most often: passengers" in error_of(result)
     assert _versions(loaded) == before | {"raw": before["raw"] + 1}
+    assert _evaluations(result, "few_rows_quarantined") == {LAST: False}
+
+
+def test_a_bad_partition_of_a_range_takes_none_of_the_good_ones_with_it(
+    loaded: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are written, judged and shown; the step fails and names the bad one, which keeps the rows it had."""
+    assert loaded.run("data", NEXT).success
+    monkeypatch.setenv(FAULTS, faults(bad_values=[NEXT], few_bad_values=[AFTER]))
+    result = loaded.run("data", DAY, AFTER)
+    assert not result.success
+    assert f"partition {NEXT}: got 20.0% of rows quarantined, most often: passengers" in error_of(result)
+    assert len(loaded.lake.read("tiny/validated", [DAY, AFTER])) == 2 * RIDES_A_DAY - 6
+    assert len(loaded.lake.read("tiny/validated", [NEXT])) == RIDES_A_DAY
+    shown = _metadata(result, "validated")
+    assert {key: each["dagster/partition_row_count"] for key, each in shown.items()} == {
+        DAY: RIDES_A_DAY,
+        AFTER: RIDES_A_DAY - 6,
+    }
+    assert shown[AFTER]["rows_quarantined"] == 6
+    assert _evaluations(result, "few_rows_quarantined") == {DAY: True, NEXT: False, AFTER: True}
+    verdicts = read_verdicts(loaded.lake, "tiny", [DAY, NEXT, AFTER])
+    assert {key: each.outcome for key, each in verdicts.items()} == {DAY: "pass", NEXT: "fail", AFTER: "pass"}
+    monkeypatch.delenv(FAULTS)
+    assert loaded.run("data", NEXT).success
+    require_trusted(loaded.lake, "tiny", [DAY, NEXT, AFTER])
+
+
+def test_rows_that_were_written_again_have_no_verdict(loaded: World) -> None:
+    """As after a crash between the rows and their verdict: training refuses until the partition is judged again."""
+    rows = loaded.lake.read("tiny/validated", ["2020-01-20"])
+    loaded.lake.write("tiny/validated", rows.head(60), ["2020-01-20"])
+    result = loaded.materialize("training_set", key="2020-01-23")
+    assert "got 2020-01-20 (written again since its verdict), expected" in error_of(result)
+    assert loaded.run("data", "2020-01-20").success
+    assert loaded.materialize("training_set", key="2020-01-23").success
+
+
+def test_rows_that_the_source_rejected_count_and_are_kept(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand in the quarantine beside the rows that broke a rule, and push a day beyond the limit with them."""
+    monkeypatch.setenv(FAULTS, faults(few_bad_values=[DAY]))
+    assert loaded.run("data", DAY).success
+    unread = {"partition": DAY, "reason": "passengers: no number", "origin": "a.csv:17", "content": "{}"}
+    loaded.lake.write("tiny/rejected", pl.DataFrame([unread] * 6), [DAY])
+    result = loaded.materialize("validated", key=DAY)
+    assert result.success
+    assert len(loaded.lake.read("tiny/quarantine", [DAY])) == 12
+    assert _metadata(result, "validated")[DAY]["rows_quarantined"] == 12
+    loaded.lake.write("tiny/rejected", pl.DataFrame([unread] * 7), [DAY])
+    result = loaded.materialize("validated", key=DAY)
+    assert f"partition {DAY}: got 10.2% of rows quarantined, most often: passengers: no number" in error_of(result)
+
+
+def test_a_check_shows_five_examples_of_what_it_found(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commonest reasons, each with a row."""
+    monkeypatch.setenv(FAULTS, faults(few_bad_values=[DAY]))
+    result = loaded.run("data", DAY)
+    [shown] = [each for each in result.get_asset_check_evaluations() if each.check_name == "few_rows_quarantined"]
+    table = shown.metadata["examples"]
+    assert isinstance(table, dg.TableMetadataValue)
+    [record] = table.records
+    assert record.data["rows"] == 6
+    assert str(record.data["reason"]).startswith("passengers: ")
+    assert shown.metadata["share"].value == 6 / RIDES_A_DAY
 
 
 def test_a_few_bad_rows_go_to_quarantine(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:

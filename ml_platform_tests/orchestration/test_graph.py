@@ -18,7 +18,7 @@ flight_delays/features | day | planes validated weather[-1..0] | - | deltalake p
 flight_delays/planes | - | - | - | deltalake python
 flight_delays/raw | day | - | - | deltalake pandas python
 flight_delays/training_set | day | features[-74..-1] validated[-74..-1] | no_leakage! | deltalake polars
-flight_delays/validated | day | raw | rows_at_least_100 | deltalake pandas pandera
+flight_delays/validated | day | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
 flight_delays/weather | day | - | - | deltalake python
 """  # noqa: E501 - one line for each asset
 DATA_STAGES = ["raw", "validated", "weather", "features", "drift"]
