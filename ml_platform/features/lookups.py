@@ -14,6 +14,8 @@ import polars as pl
 
 from ml_platform.contracts.errors import SchemaMismatch, examples
 from ml_platform.features.types import require_columns, require_instant, widen
+from ml_platform.features.window_plan import HISTORY
+from ml_platform.features.windows import PreparedHistory
 
 _KNOWN_AT = "__known_at__"
 _ROW = "__row__"
@@ -53,8 +55,24 @@ class LookupPlan:
         return cls(value["name"], tuple(value["by"]), value["known_at"], tolerance)
 
 
-class PreparedLookups(dict[str, pl.DataFrame]):
-    """Lookups by name as `prepare_lookup` left them: wide types, prefixed columns, timed ones sorted by known-at."""
+class PreparedLookups(dict[str, "pl.DataFrame | PreparedHistory"]):
+    """Lookups by name as `FeaturePlan.prepare` left them.
+
+    Tables are as from `prepare_lookup`: wide types, prefixed columns, timed ones sorted by known-at. `history` is as
+    from `prepare_history`.
+    """
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Those that are joined."""
+        return {name: each for name, each in self.items() if isinstance(each, pl.DataFrame)}
+
+    @property
+    def history(self) -> PreparedHistory:
+        """The past that windows look at."""
+        found = self[HISTORY]
+        assert isinstance(found, PreparedHistory)  # noqa: S101 - by its name
+        return found
 
 
 def prepare_lookup(plan: LookupPlan, lookup: pl.DataFrame) -> pl.DataFrame:

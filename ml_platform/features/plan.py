@@ -1,11 +1,14 @@
 """The feature plan: everything needed to turn raw rows into features, in training and in the server alike.
 
-It goes into the bundle as JSON with the author's code beside it. Only key, event time and inputs enter a plan, so
-nothing that becomes known later can leak into a feature.
+It goes into the bundle as JSON with the author's code beside it. Of a row only key, event time and inputs enter a plan,
+and of the rows before it only what was known, so nothing that becomes known later can leak into a feature.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -13,8 +16,11 @@ import polars as pl
 from ml_platform.contracts.errors import SchemaMismatch, SpecError
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.features.authored import call_function, load_function
+from ml_platform.features.expressions import evaluate, localize
 from ml_platform.features.lookups import LookupPlan, PreparedLookups, join_lookup, prepare_lookup
 from ml_platform.features.types import require_columns, require_instant, widen
+from ml_platform.features.window_plan import HISTORY, HistoryPlan
+from ml_platform.features.windows import PreparedHistory, compute_windows, prepare_history
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,17 @@ class FeaturePlan:
     columns : tuple of str
         The features, in the model's order.
     lookups : tuple of LookupPlan
-        Joined in this order, before the author's function.
+        Joined in this order, first of all.
+    history : HistoryPlan or None
+        The windows, made after the lookups; None if there are none.
+    derive : tuple of (str, str)
+        Name and SQL expression of each derived column, in this order, after the windows.
+    timezone : str
+        In which SQL expressions see instants.
     function : str or None
         Name of the author's function `frame -> frame` in `code`.
     code : str or None
-        Source text of the author's feature module.
+        Source text of the author's feature module; its function comes last.
     """
 
     key: tuple[str, ...]
@@ -46,6 +58,9 @@ class FeaturePlan:
     lookups: tuple[LookupPlan, ...]
     function: str | None
     code: str | None
+    history: HistoryPlan | None = None
+    derive: tuple[tuple[str, str], ...] = ()
+    timezone: str = "UTC"
 
     def __post_init__(self) -> None:
         if (self.function is None) != (self.code is None):
@@ -90,6 +105,9 @@ class FeaturePlan:
             ),
             function=None if features.python is None else features.python.rpartition(".")[2],
             code=code,
+            history=HistoryPlan.from_spec(spec, inputs),
+            derive=tuple(features.derive.items()),
+            timezone=spec.partitions.timezone,
         )
 
     @property
@@ -106,11 +124,15 @@ class FeaturePlan:
             "columns": list(self.columns),
             "lookups": [lookup.to_json() for lookup in self.lookups],
             "function": self.function,
+            "history": None if self.history is None else self.history.to_json(),
+            "derive": [list(each) for each in self.derive],
+            "timezone": self.timezone,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], code: str | None) -> "FeaturePlan":
-        """Read what `to_json` gave, with the code."""
+        """Read what `to_json` gave, with the code; a plan of before windows and derive has none."""
+        history = value.get("history")
         return cls(
             key=tuple(value["key"]),
             event_time=value["event_time"],
@@ -119,23 +141,43 @@ class FeaturePlan:
             lookups=tuple(LookupPlan.from_json(lookup) for lookup in value["lookups"]),
             function=value["function"],
             code=code,
+            history=None if history is None else HistoryPlan.from_json(history),
+            derive=tuple((name, sql) for name, sql in value.get("derive", [])),
+            timezone=value.get("timezone", "UTC"),
         )
 
+    @cached_property
+    def digest(self) -> str:
+        """Twelve hex digits of all that determines the value of a feature."""
+        content = json.dumps([self.to_json(), self.code], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    @property
+    def lookup_names(self) -> tuple[str, ...]:
+        """What `transform` must be given: the lookups and, for windows, `history`."""
+        return (*(lookup.name for lookup in self.lookups), *([] if self.history is None else [HISTORY]))
+
+    def prepare(self, name: str, lookup: pl.DataFrame) -> "pl.DataFrame | PreparedHistory":
+        """Check, cast and sort one lookup, or the history; raises like `prepare_lookups`."""
+        if self.history is not None and name == HISTORY:
+            return prepare_history(self.history, lookup)
+        return prepare_lookup(next(plan for plan in self.lookups if plan.name == name), lookup)
+
     def prepare_lookups(self, lookups: Mapping[str, pl.DataFrame]) -> PreparedLookups:
-        """Check, cast and sort the lookups once for many calls of `transform`.
+        """Check, cast and sort the lookups and the history once for many calls of `transform`.
 
         Raises
         ------
         SchemaMismatch
             If a lookup is missing, or is not what the plan needs.
         """
-        if missing := [plan.name for plan in self.lookups if plan.name not in lookups]:
+        if missing := [name for name in self.lookup_names if name not in lookups]:
             raise SchemaMismatch.because(
                 "lookups", got=f"no {', '.join(missing)}", expected="every lookup of the plan", hint="load it first"
             )
-        return PreparedLookups({plan.name: prepare_lookup(plan, lookups[plan.name]) for plan in self.lookups})
+        return PreparedLookups({name: self.prepare(name, lookups[name]) for name in self.lookup_names})
 
-    def transform(self, frame: pl.DataFrame, lookups: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    def transform(self, frame: pl.DataFrame, lookups: Mapping[str, pl.DataFrame] | PreparedLookups) -> pl.DataFrame:
         """Make the features of raw rows.
 
         Parameters
@@ -143,7 +185,7 @@ class FeaturePlan:
         frame : pl.DataFrame
             Raw rows; columns that are not of the plan are dropped first.
         lookups : mapping of str to pl.DataFrame
-            Lookup tables by name, or what `prepare_lookups` gave.
+            Lookup tables by name, and `history` for windows, or what `prepare_lookups` gave.
 
         Returns
         -------
@@ -155,7 +197,7 @@ class FeaturePlan:
         SchemaMismatch
             If a raw column or a lookup is not what the plan needs.
         SpecError
-            If the author's code fails, changes the rows or leaves a feature out.
+            If the author's SQL or code fails, changes the rows or leaves a feature out.
         """
         require_columns("raw rows", frame, self.raw_columns)
         rows = widen(frame.select(self.raw_columns))
@@ -163,7 +205,10 @@ class FeaturePlan:
         prepared = lookups if isinstance(lookups, PreparedLookups) else self.prepare_lookups(lookups)
         built = rows
         for plan in self.lookups:
-            built = join_lookup(plan, built, prepared[plan.name], self.event_time)
+            built = join_lookup(plan, built, prepared.tables[plan.name], self.event_time)
+        if self.history is not None:
+            built = built.hstack(compute_windows(built, prepared.history, self.event_time))
+        built = self._derive(built)
         if self.code is not None and self.function is not None:
             built = call_function(load_function(self.code, self.function), built)
         self._check_built(rows, built)
@@ -184,13 +229,22 @@ class FeaturePlan:
         built = self.transform(pl.DataFrame(schema=dict(input_schema)), lookups)
         return {name: built.schema[name] for name in self.columns}
 
+    def _derive(self, built: pl.DataFrame) -> pl.DataFrame:
+        if not self.derive:
+            return built
+        local = localize(built, self.timezone)
+        for name, sql in self.derive:
+            local = local.with_columns(evaluate(f"features.derive.{name}", sql, local).alias(name))
+        return widen(local)
+
     def _check_built(self, rows: pl.DataFrame, built: pl.DataFrame) -> None:
         if missing := [name for name in (*self.key, *self.columns) if name not in built.columns]:
             raise SpecError.because(
                 "features",
                 got=f"no column {', '.join(missing)}",
                 expected=f"key and columns {', '.join(self.columns)}",
-                hint="name only inputs, lookup columns (<lookup>_<column>) and columns that the feature function makes",
+                hint="name only inputs, lookup columns (<lookup>_<column>), windows, names of derive and columns that "
+                "the feature function makes",
             )
         if not all(built[name].equals(rows[name]) for name in self.key):
             raise SpecError.because(

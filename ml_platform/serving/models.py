@@ -17,7 +17,7 @@ from ml_platform.contracts.errors import RequestRejected, SchemaMismatch, exampl
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.ports import Ledger
 from ml_platform.contracts.records import Decision
-from ml_platform.features.lookups import LookupPlan, PreparedLookups, prepare_lookup
+from ml_platform.features.lookups import PreparedLookups
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger.folds import Champion, promotions
 from ml_platform.registry.bundle import open_bundle
@@ -191,23 +191,23 @@ class ModelTable:
         return model
 
     def _join_online(self, pipeline: str, model: LoadedModel) -> LoadedModel:
-        for plan in model.predictor.plan.lookups:
-            frame = self._online.read(pipeline, plan.name)
-            if frame is not None and frame is not model.published.get(plan.name):
-                model = self._take_up(pipeline, model, plan, frame)
+        for name in model.predictor.plan.lookup_names:
+            frame = self._online.read(pipeline, name)
+            if frame is not None and frame is not model.published.get(name):
+                model = self._take_up(pipeline, model, name, frame)
         return model
 
-    def _take_up(self, pipeline: str, model: LoadedModel, plan: LookupPlan, frame: pl.DataFrame) -> LoadedModel:
-        what = f"lookup {plan.name} of {pipeline} for version {model.version}"
-        published = {**model.published, plan.name: frame}
+    def _take_up(self, pipeline: str, model: LoadedModel, name: str, frame: pl.DataFrame) -> LoadedModel:
+        what = f"lookup {name} of {pipeline} for version {model.version}"
+        published = {**model.published, name: frame}
         try:
-            prepared = prepare_lookup(plan, frame)
-            _check_same_columns(plan.name, prepared, model.lookups[plan.name])
+            prepared = model.predictor.plan.prepare(name, frame)
+            _check_same_columns(name, prepared.schema, model.lookups[name].schema)
         except _ANY_FAULT as error:
             self._report("lookup", what, error)
             return replace(model, published=published)
         self._reported.pop(what, None)
-        return replace(model, published=published, lookups=PreparedLookups(model.lookups | {plan.name: prepared}))
+        return replace(model, published=published, lookups=PreparedLookups(model.lookups | {name: prepared}))
 
     def _count_online_faults(self) -> None:
         faults = self._online.faults.total()
@@ -225,8 +225,8 @@ class ModelTable:
             _log.error("%s cannot be read; the last good state stays. %s", what, text)
 
 
-def _check_same_columns(name: str, new: pl.DataFrame, old: pl.DataFrame) -> None:
-    got, expected = dict(new.schema), dict(old.schema)
+def _check_same_columns(name: str, new: pl.Schema, old: pl.Schema) -> None:
+    got, expected = dict(new), dict(old)
     if got != expected:
         hint = "publish the columns and types the model was trained with"
         raise SchemaMismatch.because(f"online lookup {name}", got=got, expected=expected, hint=hint)
