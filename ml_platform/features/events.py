@@ -5,6 +5,7 @@ known with the label is seen from its known-at on; a correction replaces its row
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.features.expressions import evaluate, localize
-from ml_platform.features.types import require_columns, require_instant, widen
+from ml_platform.features.types import INSTANT, require_columns, require_instant, widen
 from ml_platform.features.window_plan import HISTORY, HistoryPlan, WindowPlan
 
 IntArray = NDArray[np.int64]
@@ -93,6 +94,25 @@ def read_events(plan: HistoryPlan, frame: pl.DataFrame) -> Events:
         superseded=marked[_SUPERSEDED].fill_null(NEVER).to_numpy(),
         is_correction=marked[_IS_CORRECTION].to_numpy(),
     )
+
+
+def known_before(plan: HistoryPlan, frame: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    """Give the past as it was known at an instant, that one excluded.
+
+    A row whose label became known later loses all that is known with the label; a later correction is left out.
+
+    Parameters
+    ----------
+    plan : HistoryPlan
+        What it is needed for.
+    frame : pl.DataFrame
+        Rows with the columns of the plan.
+    """
+    rows = _marked(plan, widen(frame.select(plan.columns))).filter(pl.col(plan.event_time) < instant)
+    is_late = (pl.col(_KNOWN) >= pl.lit(instant).cast(INSTANT).to_physical()).fill_null(value=False)
+    rows = rows.filter(~(is_late & pl.col(_IS_CORRECTION)))
+    hidden = [pl.when(~is_late).then(name).alias(name) for name in plan.known_later]
+    return rows.with_columns(hidden).select(plan.columns).sort(plan.columns)
 
 
 def _marked(plan: HistoryPlan, rows: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.contracts.errors import SchemaMismatch, SpecError
+from ml_platform.contracts.errors import ContractError, SchemaMismatch, SpecError, examples
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.features.authored import call_function, load_function
 from ml_platform.features.expressions import evaluate, localize
@@ -21,6 +21,8 @@ from ml_platform.features.lookups import LookupPlan, PreparedLookups, join_looku
 from ml_platform.features.types import require_columns, require_instant, widen
 from ml_platform.features.window_plan import HISTORY, HistoryPlan
 from ml_platform.features.windows import PreparedHistory, compute_windows, prepare_history
+
+PLAN = "plan"
 
 
 @dataclass(frozen=True)
@@ -253,3 +255,28 @@ class FeaturePlan:
                 expected=f"the same {rows.height} rows in the same order",
                 hint="add columns; do not filter, join or sort",
             )
+
+
+def require_one_plan(features: pl.DataFrame, digest: str) -> pl.DataFrame:
+    """Give stored features without the column `plan`, if this very plan made all of them.
+
+    Parameters
+    ----------
+    features : pl.DataFrame
+        With `partition` and `plan`, the digest of the plan that made each row.
+    digest : str
+        Of the plan that is expected.
+
+    Raises
+    ------
+    ContractError
+        Naming the partitions that another plan made.
+    """
+    made_by = pl.col(PLAN) if PLAN in features.columns else pl.lit(None, pl.String)
+    others = features.filter(made_by.ne_missing(pl.lit(digest)))["partition"].unique().sort()
+    if len(others):
+        raise ContractError.because(
+            "features", got=f"partitions that another plan made: {examples(others)}", expected=f"plan {digest}",
+            hint="what features are made of has changed since: materialize features for these partitions again",
+        )  # fmt: skip
+    return features.drop(PLAN, strict=False)

@@ -7,6 +7,7 @@ import polars as pl
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.data.lake import Lake
 from ml_platform.ledger.folds import Champion, champion
+from ml_platform.orchestration.feature_rows import first_known
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import open_bundle
 
@@ -49,6 +50,6 @@ def _offline(pipeline: Pipeline, present: Champion, lake: Lake, models: ModelSto
     version = models.version(pipeline.name, present.version)
     predictor = Predictor.load(open_bundle(models.bundle(version), present.digest))
     features = lake.read(pipeline.table("training_set"), [present.as_of]).filter(pl.col("part") == "holdout").tail(ROWS)
-    raw = lake.read(pipeline.table("validated"), features["day"].unique().to_list())
+    raw = first_known(pipeline, lake.read(pipeline.table("validated"), features["day"].unique().to_list()))
     asked = features.select(pipeline.spec.key).join(raw, on=pipeline.spec.key, how="left", maintain_order="left")
     return asked.select(predictor.plan.raw_columns), predictor.predict(features)

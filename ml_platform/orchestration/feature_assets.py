@@ -4,7 +4,8 @@ import dagster as dg
 
 from ml_platform.data.lake import STATIC, Lake
 from ml_platform.features.online import OnlineStore
-from ml_platform.orchestration.lookups import load_lookup, read_lookups
+from ml_platform.orchestration.feature_rows import make_features, publish_history
+from ml_platform.orchestration.lookups import load_lookup
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset, whole_days
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
@@ -48,7 +49,7 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         partitions_def=partitions_def(pipeline),
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[
-            [pipeline.name, "validated"],
+            _validated(pipeline),
             *[
                 dg.AssetDep([pipeline.name, name], partition_mapping=lookback(pipeline, whole_days(span), and_own=True))
                 for name, span in back.items()
@@ -57,13 +58,24 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
             *[[pipeline.name, name] for name in static],
         ],
     )
-    def features(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
+    def features(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], online: dg.ResourceParam[OnlineStore]
+    ) -> dg.MaterializeResult:
         keys = list(context.partition_keys)
-        rows = lake.read(pipeline.table("validated"), keys)
-        made = pipeline.plan.transform(rows, read_lookups(pipeline, lake, keys)).with_columns(rows["partition"])
-        return written(context, lake, pipeline.table("features"), made, keys)
+        result = written(context, lake, pipeline.table("features"), make_features(pipeline, lake, keys), keys)
+        publish_history(pipeline, lake, online, keys)
+        return result
 
     return features
+
+
+def _validated(pipeline: Pipeline) -> dg.AssetDep:
+    """Depend on validated rows of the partition itself, and on those before it that its windows look at."""
+    past = pipeline.plan.history
+    own = [pipeline.name, "validated"]
+    if past is None:
+        return dg.AssetDep(own)
+    return dg.AssetDep(own, partition_mapping=lookback(pipeline, whole_days(past.reach), and_own=True))
 
 
 def _publish(pipeline: Pipeline, name: str, lake: Lake, online: OnlineStore) -> None:

@@ -15,8 +15,12 @@ import polars as pl
 
 from ml_platform.contracts.records import TableVersion
 from ml_platform.data.lake import Lake
+from ml_platform.features.events import known_before
+from ml_platform.features.window_plan import HISTORY
 from ml_platform.monitoring.profiles import fit_reference
+from ml_platform.orchestration.feature_rows import first_known, read_history
 from ml_platform.orchestration.lookups import read_lookups
+from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, write_bundle
@@ -102,7 +106,7 @@ def _content(
         files.FEATURES: _json(pipeline.plan.to_json()),
         files.SIGNATURE: _json([field.model_dump() for field in pipeline.signature]),
         files.REFERENCE: fit_reference(fitted, pipeline.spec.features.columns).to_json().encode(),
-        files.SERVING: _json(pipeline.spec.serving.model_dump()),
+        files.SERVING: _json(pipeline.spec.serving.model_dump(include={"batch_at_most"})),
         **{files.lookup_file(name): _arrow(frame) for name, frame in lookups.items()},
     }
     if pipeline.plan.code is not None:
@@ -111,22 +115,26 @@ def _content(
 
 
 def _snapshot(pipeline: Pipeline, lake: Lake, as_of: str) -> dict[str, pl.DataFrame]:
-    """Give each lookup as it was known at the as-of instant, no older than features of the last day may join."""
+    """Give each lookup and the history as known at the as-of instant, no older than features of the last day need."""
     newest = pipeline.calendar.keys_before(as_of, timedelta(days=1))
     instant = pipeline.calendar.as_of(as_of)
     known = {name: each.known_at for name, each in pipeline.spec.features.lookups.items()}
     lookups = read_lookups(pipeline, lake, newest)
-    return {
+    snapshot = {
         name: frame.sort(frame.columns)
         if (at := known[name]) is None
         else frame.filter(pl.col(at) < instant).sort(at, *frame.columns)
         for name, frame in lookups.items()
     }
+    if (past := pipeline.plan.history) is not None:
+        history = read_history(pipeline, lake, newest, whole_days(past.reach))
+        snapshot[HISTORY] = known_before(past, history, instant)
+    return snapshot
 
 
 def _example_rows(pipeline: Pipeline, lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
     newest = rows.tail(EXAMPLE_ROWS)
-    raw = lake.read(pipeline.table("validated"), newest["day"].unique().to_list())
+    raw = first_known(pipeline, lake.read(pipeline.table("validated"), newest["day"].unique().to_list()))
     return newest.select(pipeline.spec.key).join(raw, on=pipeline.spec.key, how="left", maintain_order="left")
 
 

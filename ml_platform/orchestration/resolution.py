@@ -24,6 +24,7 @@ from ml_platform.data.frozen_schema import FILE, read_schema, to_pandera
 from ml_platform.data.loaded import Reader, Target, raw_types
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
+from ml_platform.features.window_plan import HISTORY
 from ml_platform.orchestration.source_readers import expression_faults, reader_of
 from ml_platform.orchestration.spec_checks import (
     Types,
@@ -36,6 +37,7 @@ from ml_platform.orchestration.spec_checks import (
     window_faults,
 )
 from ml_platform.orchestration.spec_faults import Fault, Location, fault_of, refusal
+from ml_platform.orchestration.window_checks import expression_place, windowed_faults
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,11 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         raise refusal(path, faults)
     try:
         plan = FeaturePlan.from_spec(spec, found.get(("features", "python")))
-        made = plan.output_types(*_input_types(spec, types, plan))
+        faults = list(windowed_faults(spec, types))
+        made = {} if faults else plan.output_types(*_input_types(spec, types, plan))
     except PlatformError as error:
         raise refusal(path, _plan_faults(spec, error)) from error
-    if faults := list(feature_faults(spec, made)):
+    if faults := faults or list(feature_faults(spec, made)):
         raise refusal(path, faults)
     target = Target(schema, Calendar(spec.partitions), spec.event_time)
     if faults := list(expression_faults(spec, target)):
@@ -207,6 +210,8 @@ def _input_types(
         lookups[name] |= {column: POLARS_TYPES[kind] for column, kind in lookup.columns.items()}
         if lookup.known_at:
             lookups[name][lookup.known_at] = POLARS_TYPES["timestamp"]
+    if plan.history is not None:
+        lookups[HISTORY] = {name: types[name] for name in plan.history.columns}
     return {name: types[name] for name in plan.raw_columns}, lookups
 
 
@@ -215,6 +220,8 @@ def _plan_faults(spec: PipelineSpec, error: PlatformError) -> list[Fault]:
     what, _, said = str(error).partition(": got ")
     got, _, rest = said.partition(", expected ")
     expected, _, hint = rest.partition(". Hint: ")
+    if (place := expression_place(spec, error)) is not None:
+        return [Fault(place, got, expected, hint)]
     columns = spec.features.columns
     missing = [name for name in got.removeprefix("no column ").split(", ") if name in columns]
     location = ("features", "python") if what.startswith(("feature function", "feature module")) else ("features",)

@@ -14,11 +14,12 @@ from ml_platform.contracts.metrics import METRICS_OF, Task
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.lake import PARTITION
 from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART
+from ml_platform.features.plan import PLAN
 from ml_platform.features.types import INSTANT, POLARS_TYPES, widen_type
 from ml_platform.orchestration.spec_faults import Fault, Location, nearest
 
 Types = Mapping[str, pl.DataType]
-OWN_COLUMNS = (PARTITION, DAY, LABEL, KNOWN_AT, PART)
+OWN_COLUMNS = (PARTITION, DAY, LABEL, KNOWN_AT, PART, PLAN)
 LABEL_TYPES: dict[Task, tuple[tuple[pl.DataType, ...], str]] = {
     "binary": ((pl.Boolean(), pl.Int64(), pl.Float64()), "a bool, or a number that is 0 or 1"),
     "regression": ((pl.Int64(), pl.Float64()), "a number, as label.task is regression"),

@@ -12,6 +12,7 @@ from ml_platform.data.parts import empty_partitions
 from ml_platform.data.splits import split_rows
 from ml_platform.data.verdicts import require_trusted
 from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
+from ml_platform.features.plan import require_one_plan
 from ml_platform.orchestration.metadata import table_metadata
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
@@ -68,6 +69,7 @@ def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFram
     require_trusted(lake, spec.name, keys)
     versions = {stage: lake.version(pipeline.table(stage)) for stage in ("features", "validated")}
     features = lake.read(pipeline.table("features"), keys, version=versions["features"])
+    features = require_one_plan(features, pipeline.plan.digest)
     by = [spec.split.by] if spec.split.by is not None and spec.split.by not in features.columns else []
     wanted = list(dict.fromkeys([*spec.key, spec.event_time, *spec.label.columns, *by]))
     labels = lake.read(pipeline.table("validated"), keys, columns=wanted, version=versions["validated"])

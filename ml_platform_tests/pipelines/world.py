@@ -67,7 +67,7 @@ class InProcessTarget(LocalTarget):
         assert present.version == version
         predictor = Predictor.load(open_bundle(self.home.bundles / pipeline / present.digest, present.digest))
         online = OnlineStore(self.home.online)
-        lookups = {plan.name: online.read(pipeline, plan.name) for plan in predictor.plan.lookups}
+        lookups = {name: online.read(pipeline, name) for name in predictor.plan.lookup_names}
         known = {name: frame for name, frame in lookups.items() if frame is not None}
         return predictor.predict(predictor.plan.transform(pl.DataFrame(list(rows)), known)).tolist()
 

@@ -77,6 +77,11 @@ class Retrain(SpecPart):
 
 
 class Serving(SpecPart):
-    """Limits of the endpoint."""
+    """Limits of the endpoint: rows of one request, and how far back of the newest row the server knows the past.
 
+    Windows look at `history`, however short, for as long as they reach. More of it lets the server answer for rows of
+    the past too, as the endpoint's check and a replay do.
+    """
+
+    history: Days = timedelta(days=180)
     batch_at_most: Annotated[int, Field(ge=1, le=100_000)] = 1000
