@@ -62,10 +62,10 @@ def flights(year: Validated) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def lookups(pipeline: Pipeline) -> dict[str, pl.DataFrame]:
-    """Give the lookups of these days and the day before."""
+def lookups(pipeline: Pipeline, flights: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Give the lookups of these days and the day before, and the flights themselves as the past."""
     keys = ["2013-03-07", *KEYS]
-    return {name: load_lookup(pipeline, name, keys).drop(PARTITION) for name in pipeline.lookups}
+    return {name: load_lookup(pipeline, name, keys).drop(PARTITION) for name in pipeline.lookups} | {"history": flights}
 
 
 def _load(pipeline: Pipeline, keys: list[str]) -> pl.DataFrame:
@@ -181,7 +181,26 @@ def test_another_tomorrow_changes_no_feature_of_today(
     turned = later.with_columns(pl.all().exclude("flight_id", "scheduled_departure", PARTITION).reverse())
     assert len(later) > 1000
     for rows in (pl.concat([today, turned]), today):
-        assert _features_of_today(pipeline, rows, lookups).equals(expected)
+        assert _features_of_today(pipeline, rows, lookups | {"history": rows}).equals(expected)
+
+
+def test_what_became_of_a_flight_counts_once_it_has_landed(
+    pipeline: Pipeline, flights: pl.DataFrame, lookups: dict[str, pl.DataFrame]
+) -> None:
+    """Flight by flight: other outcomes of those that landed after its departure change nothing, of the others they do."""
+    day = flights.filter(pl.col(PARTITION) == TODAY).sort("scheduled_departure")
+    counted = 0
+    for place in range(0, len(day), 40):
+        flight = day[place : place + 1]
+        at = flight["scheduled_departure"][0]
+        expected = pipeline.plan.transform(flight, lookups)
+        for has_landed in (False, True):
+            is_turned = pl.col("landed_at") <= at if has_landed else pl.col("landed_at") > at
+            turned = flights.with_columns(is_late=pl.when(is_turned).then(~pl.col("is_late")).otherwise("is_late"))
+            made = pipeline.plan.transform(flight, lookups | {"history": turned})
+            assert made.equals(expected) or has_landed
+            counted += has_landed and not made.equals(expected)
+    assert counted == len(range(0, len(day), 40)) > 10
 
 
 def _blank(weather: pl.DataFrame, is_changed: pl.Expr) -> pl.DataFrame:

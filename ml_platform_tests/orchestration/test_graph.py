@@ -14,7 +14,7 @@ flight_delays/candidate | day | training_set | - | lightgbm mlflow
 flight_delays/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
 flight_delays/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
 flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65! log_loss_not_worse_than_champion! roc_auc_better_than_baseline! | mlflow scikitlearn
-flight_delays/features | day | planes validated weather[-1..0] | - | deltalake polars
+flight_delays/features | day | planes validated[-15..0] weather[-1..0] | - | deltalake polars
 flight_delays/planes | - | - | - | deltalake python
 flight_delays/raw | day | - | - | deltalake pandas python
 flight_delays/training_set | day | features[-74..-1] validated[-74..-1] | no_leakage! | deltalake polars
