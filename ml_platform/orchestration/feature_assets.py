@@ -62,7 +62,8 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], online: dg.ResourceParam[OnlineStore]
     ) -> dg.MaterializeResult:
         keys = list(context.partition_keys)
-        result = written(context, lake, pipeline.table("features"), make_features(pipeline, lake, keys), keys)
+        made = make_features(pipeline, lake, keys)
+        result = written(context, lake, pipeline.table("features"), made, keys, evolve=True)
         publish_history(pipeline, lake, online, keys)
         return result
 

@@ -11,8 +11,8 @@ from ml_platform.data.leakage import certify
 from ml_platform.data.parts import empty_partitions
 from ml_platform.data.splits import split_rows
 from ml_platform.data.verdicts import require_trusted
-from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
 from ml_platform.features.plan import require_one_plan
+from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
 from ml_platform.orchestration.metadata import table_metadata
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
@@ -35,7 +35,8 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         as_of = context.partition_key
         rows = _cut(pipeline, lake, as_of)
         certificate = certify(rows, pipeline.spec, as_of)
-        version = lake.write(pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of)), [as_of])
+        table, marked = pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of))
+        version = lake.write(table, marked, [as_of], evolve=True)
         return dg.MaterializeResult(
             metadata=table_metadata(version, rows) | _numbers(pipeline, rows, as_of) | fold_numbers(certificate),
             check_results=[leakage_check(certificate)],

@@ -17,9 +17,14 @@ def written(
     rows: pl.DataFrame,
     keys: list[str],
     extra: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    evolve: bool = False,
 ) -> dg.MaterializeResult:
-    """Write a stage's rows and describe them: each partition's own numbers, and what holds for all of them."""
-    version = lake.write(table, rows, keys)
+    """Write a stage's rows and describe them: each partition's own numbers, and what holds for all of them.
+
+    With `evolve`, columns may come and go; see `Lake.write`.
+    """
+    version = lake.write(table, rows, keys, evolve=evolve)
     counts = rows_by_partition(rows, keys)
     if keys == [STATIC]:
         return dg.MaterializeResult(metadata=table_metadata(version, rows) | {"dagster/row_count": len(rows)})

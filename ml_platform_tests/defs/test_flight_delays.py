@@ -187,7 +187,7 @@ def test_another_tomorrow_changes_no_feature_of_today(
 def test_what_became_of_a_flight_counts_once_it_has_landed(
     pipeline: Pipeline, flights: pl.DataFrame, lookups: dict[str, pl.DataFrame]
 ) -> None:
-    """Flight by flight: other outcomes of those that landed after its departure change nothing, of the others they do."""
+    """Flight by flight: other outcomes of flights landed after its departure change nothing, of the others they do."""
     day = flights.filter(pl.col(PARTITION) == TODAY).sort("scheduled_departure")
     counted = 0
     for place in range(0, len(day), 40):

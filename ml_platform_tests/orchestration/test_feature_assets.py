@@ -1,0 +1,194 @@
+"""The stage `features` with windows: only what was known, no more than is needed, and the same in the server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+from polars.testing import assert_frame_equal
+
+from ml_platform.data.lake import Lake
+from ml_platform.features.online import OnlineStore
+from ml_platform.orchestration.feature_rows import first_known, make_features, publish_history
+from ml_platform.orchestration.resolution import Pipeline, resolve
+from ml_platform.registry.bundle import open_bundle
+from ml_platform_tests.pipelines.marks import DAGSTER
+from ml_platform_tests.pipelines.world import (
+    AS_OF,
+    FIRST,
+    FOLDER,
+    LAST,
+    NAME,
+    InProcessTarget,
+    World,
+    definitions,
+    error_of,
+)
+
+pytestmark = [pytest.mark.slow, *DAGSTER]
+
+WINDOWS: list[dict[str, Any]] = [
+    {"name": "late_share_2d", "by": ["line"], "how": "share", "of": "is_late", "over": "2d"},
+    {"name": "rides_6h", "by": ["line"], "how": "count", "over": "6h"},
+    {"name": "passengers_3_rides", "by": ["line"], "how": "mean", "of": "passengers", "over": "3 rows", "within": "1d"},
+]
+NEW = ["late_share_2d", "rides_6h", "passengers_3_rides", "weekday"]
+DAY, NEXT = "2020-01-10", "2020-01-11"
+KEYS = [f"2020-01-{day:02d}" for day in range(8, 15)]
+
+
+def _windowed(**label: Any) -> Pipeline:
+    """Give the tiny pipeline with windows and a derived column."""
+    attributes = yaml.safe_load((FOLDER / "defs.yaml").read_text())["attributes"]
+    features = attributes["features"]
+    columns, derive = [*features["columns"], *NEW], {"weekday": "extract(dow from departs_at)"}
+    attributes["features"] = features | {"windows": WINDOWS, "derive": derive, "columns": columns}
+    attributes["label"] |= label
+    return resolve(attributes, FOLDER / "defs.yaml", f"ml_platform_tests.pipelines.{NAME}")
+
+
+@pytest.fixture(scope="module")
+def windowed() -> Pipeline:
+    """Give the tiny pipeline with windows and a derived column."""
+    return _windowed()
+
+
+@pytest.fixture
+def world(loaded: World, windowed: Pipeline) -> World:
+    """Give a world whose pipeline has windows; its features are still those without."""
+    return World(loaded.home, loaded.instance, definitions(windowed, target=InProcessTarget(loaded.home)))
+
+
+@dataclass(frozen=True)
+class WatchedLake(Lake):
+    """A lake that remembers which partitions of `validated` were read."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def read(self, table: str, partitions: Sequence[str] | None = None, **options: Any) -> pl.DataFrame:
+        """Read, and remember."""
+        if table == "tiny/validated":
+            self.asked.extend(partitions or ["all"])
+        return super().read(table, partitions, **options)
+
+
+def _features(lake: Lake, key: str) -> pl.DataFrame:
+    return lake.read("tiny/features", [key]).sort("ride_id")
+
+
+def test_a_day_alone_is_as_in_a_run_over_all_days(world: World, windowed: Pipeline) -> None:
+    """It reads back only as far as its windows reach, and that is enough: to the last bit."""
+    together = make_features(windowed, world.lake, KEYS).filter(pl.col("partition") == NEXT)
+    lake = WatchedLake(world.lake.root)
+    assert_frame_equal(make_features(windowed, lake, [NEXT]), together)
+    assert lake.asked == ["2020-01-08", "2020-01-09", DAY, NEXT]
+    assert together["late_share_2d"].null_count() == 0
+    assert together.filter(pl.col("rides_6h") > 5).height > 50
+
+
+def test_a_late_label_changes_no_feature_of_before_it_was_known(world: World) -> None:
+    """Materialized, then the labels of a day arrive at the next day's noon, then materialized again."""
+    validated = world.lake.read("tiny/validated", [DAY])
+    noon = datetime(2020, 1, 11, 11, tzinfo=UTC)
+    empty = validated.with_columns(is_late=pl.lit(None, pl.Boolean), arrived_at=pl.lit(None, pl.Datetime("us", "UTC")))
+    world.lake.write("tiny/validated", empty, [DAY])
+    assert world.execute(_job(world), DAY, NEXT, asset_selection=[_key("features")]).success
+    before = _features(world.lake, NEXT)
+    arrived = validated.with_columns(arrived_at=pl.lit(noon).cast(pl.Datetime("us", "UTC")))
+    world.lake.write("tiny/validated", arrived, [DAY])
+    assert world.execute(_job(world), DAY, NEXT, asset_selection=[_key("features")]).success
+    after = _features(world.lake, NEXT)
+    is_early = pl.col("departs_at") < noon
+    assert_frame_equal(after.filter(is_early), before.filter(is_early))
+    assert not after.filter(~is_early)["late_share_2d"].equals(before.filter(~is_early)["late_share_2d"])
+    assert 10 < len(after.filter(is_early)) < len(after) - 10
+
+
+def test_features_of_another_plan_are_not_trained_on(world: World) -> None:
+    """The partitions are named; made again, they are taken."""
+    refused = world.materialize("training_set", key=AS_OF)
+    assert not refused.success
+    assert "features: got partitions that another plan made: 2020-01-01, 2020-01-02" in error_of(refused)
+    assert world.execute(_job(world), FIRST, LAST, asset_selection=[_key("features")]).success
+    assert world.materialize("training_set", key=AS_OF).success
+
+
+def test_the_server_gives_what_training_saw(world: World) -> None:
+    """Bundle, published past and the endpoint's own check, on a model with windows."""
+    assert world.execute(_job(world), FIRST, LAST, asset_selection=[_key("features")]).success
+    result = world.run("retrain", AS_OF)
+    assert result.success, error_of(result)
+    assert all(each.passed for each in result.get_asset_check_evaluations())
+    version = world.models.newest(NAME, AS_OF)
+    assert version is not None
+    bundle = open_bundle(world.models.bundle(version), version.digest)
+    past = pl.read_ipc(bundle.read_bytes("lookups/history.arrow"))
+    assert _days(past).unique().sort().to_list() == [19, 20, 21, 22]
+    end = pl.lit("2020-01-22T23:00:00").str.to_datetime(time_unit="us", time_zone="UTC")
+    assert past.select((pl.col("arrived_at") < end).all()).item()
+    is_hidden = past["arrived_at"].is_null()
+    assert is_hidden.sum() > 0
+    assert past["is_late"].is_null().equals(is_hidden, check_names=False)
+    assert past["passengers"].null_count() == 0
+
+
+def test_the_published_past_never_moves_back(world: World, windowed: Pipeline) -> None:
+    """It ends with the newest partition, also after a backfill of an old one, which it takes in where it reaches."""
+    online = OnlineStore(world.home.online)
+    publish_history(windowed, world.lake, online, [LAST])
+    published = online.read(NAME, "history")
+    assert published is not None
+    assert published["departs_at"].max() == world.lake.read("tiny/validated", [LAST])["departs_at"].max()
+    assert len(published) == len(world.lake.read("tiny/validated"))
+    short = _with_history(windowed, "3d")
+    publish_history(short, world.lake, online, [FIRST])
+    assert online.read(NAME, "history") is published
+    fewer = world.lake.read("tiny/validated", ["2020-01-30"]).head(7)
+    world.lake.write("tiny/validated", fewer, ["2020-01-30"])
+    publish_history(short, world.lake, online, ["2020-01-30"])
+    now = online.read(NAME, "history")
+    assert now is not None
+    assert now["departs_at"].max() == published["departs_at"].max()
+    assert _days(now).value_counts().sort("departs_at").rows() == [(27, 120), (28, 120), (29, 120), (30, 7), (31, 120)]
+
+
+def test_a_corrected_row_is_one_row_of_features(world: World) -> None:
+    """The one that was known first; the correction counts for the rows that ask after it."""
+    corrected = _windowed(corrected=True)
+    validated = world.lake.read("tiny/validated", [DAY])
+    late = {"is_late": pl.lit(value=True), "passengers": pl.lit(7.0)}
+    later = validated.with_columns(pl.col("arrived_at") + timedelta(hours=12), **late)
+    world.lake.write("tiny/validated", pl.concat([later, validated]), [DAY])
+    made = make_features(corrected, world.lake, [DAY, NEXT])
+    assert made["ride_id"].is_unique().all()
+    assert made.filter(pl.col("partition") == DAY).select("ride_id", "passengers").sort("ride_id").equals(
+        validated.select("ride_id", "passengers").sort("ride_id")
+    )  # fmt: skip
+    assert first_known(corrected, pl.concat([later, validated])).height == validated.height
+    before = make_features(_windowed(), world.lake, [NEXT])["late_share_2d"].mean()
+    after = made.filter(pl.col("partition") == NEXT)["late_share_2d"].mean()
+    assert isinstance(before, float)
+    assert isinstance(after, float)
+    assert after > before
+
+
+def _days(rows: pl.DataFrame) -> pl.Series:
+    return rows["departs_at"].dt.convert_time_zone("Europe/Berlin").dt.day()
+
+
+def _with_history(pipeline: Pipeline, history: str) -> Pipeline:
+    document = pipeline.spec.model_dump(by_alias=True, mode="json")
+    document["serving"] = {"history": history}
+    return replace(pipeline, spec=type(pipeline.spec).model_validate(document))
+
+
+def _job(world: World) -> dg.JobDefinition:
+    return world.definitions.resolve_implicit_global_asset_job_def()
+
+
+def _key(stage: str) -> dg.AssetKey:
+    return dg.AssetKey([NAME, stage])
