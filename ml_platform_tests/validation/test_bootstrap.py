@@ -1,0 +1,118 @@
+"""The paired bootstrap, held against scipy's and against the plain metrics."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+
+from ml_platform.contracts.errors import ContractError, ShapeMismatch
+from ml_platform.validation.bootstrap import (
+    Weighted,
+    check_same_rows,
+    paired_intervals,
+    weighted_auc,
+    weighted_average_precision,
+    weighted_mean,
+)
+from ml_platform.validation.metrics import average_precision, roc_auc
+
+FloatArray = NDArray[np.float64]
+
+
+def _models(rows: int, seed: int = 1) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Give labels, and the probabilities of a good model and of the same model with noise."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(rows) < 0.3).astype(float)
+    good = np.clip(0.3 + 0.3 * (labels - 0.3) + 0.2 * rng.standard_normal(rows), 0.01, 0.99)
+    return labels, good, np.clip(good + 0.1 * rng.standard_normal(rows), 0.01, 0.99)
+
+
+def _once(metric: Weighted, weights: FloatArray) -> float:
+    return float(metric(weights[None, :])[0])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
+def test_equal_weights_give_the_plain_metric(rows: list[tuple[bool, int]]) -> None:
+    """Ties included."""
+    labels = np.array([float(label) for label, _ in rows])
+    predictions = np.array([value / 5 for _, value in rows])
+    ones = np.ones(len(rows))
+    if 0 < labels.sum() < len(rows):
+        assert _once(weighted_auc(labels, predictions), ones) == pytest.approx(roc_auc(labels, predictions))
+        expected = average_precision(labels, predictions)
+        assert _once(weighted_average_precision(labels, predictions), ones) == pytest.approx(expected)
+    assert _once(weighted_mean(predictions), ones) == pytest.approx(predictions.mean())
+
+
+def test_a_weight_counts_a_row_so_many_times() -> None:
+    labels, predictions, _ = _models(60)
+    weights = np.random.default_rng(3).integers(0, 4, 60)
+    repeated = np.repeat(labels, weights), np.repeat(predictions, weights)
+    got = _once(weighted_average_precision(labels, predictions), weights.astype(float))
+    assert got == pytest.approx(average_precision(*repeated))
+    assert _once(weighted_mean(predictions), weights.astype(float)) == pytest.approx(repeated[1].mean())
+
+
+def test_the_interval_of_a_mean_is_scipys() -> None:
+    labels, good, noisy = _models(2000)
+    gap = np.square(good - labels) - np.square(noisy - labels)
+    losses = weighted_mean(np.square(good - labels)), weighted_mean(np.square(noisy - labels))
+    ours = paired_intervals(2000, {"brier": losses}, resamples=20_000)["brier"]
+    rng = np.random.default_rng(5)
+    theirs = stats.bootstrap((gap,), np.mean, n_resamples=20_000, method="percentile", rng=rng, vectorized=True)
+    width = theirs.confidence_interval.high - theirs.confidence_interval.low
+    assert ours.estimate == pytest.approx(gap.mean())
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.03 * width)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.03 * width)
+
+
+def test_the_interval_of_the_auc_is_that_of_resampled_rows() -> None:
+    """The linear form has the width of the area computed anew on each resample."""
+    labels, good, noisy = _models(800)
+    ours = paired_intervals(800, {"auc": (weighted_auc(labels, good), weighted_auc(labels, noisy))})["auc"]
+    rng = np.random.default_rng(7)
+    drawn = [rng.integers(800, size=800) for _ in range(2000)]
+    gaps = [roc_auc(labels[rows], good[rows]) - roc_auc(labels[rows], noisy[rows]) for rows in drawn]
+    low, high = np.quantile(gaps, [0.025, 0.975])
+    assert ours.low == pytest.approx(low, abs=0.1 * (high - low))
+    assert ours.high == pytest.approx(high, abs=0.1 * (high - low))
+
+
+def test_a_model_is_neither_better_nor_worse_than_itself() -> None:
+    labels, good, _ = _models(500)
+    same = weighted_auc(labels, good), weighted_auc(labels, good)
+    interval = paired_intervals(500, {"auc": same})["auc"]
+    assert (interval.estimate, interval.low, interval.high) == (0.0, 0.0, 0.0)
+
+
+def test_more_confidence_is_a_wider_interval_and_the_same_seed_the_same_one() -> None:
+    labels, good, noisy = _models(300)
+    pair = {"auc": (weighted_auc(labels, good), weighted_auc(labels, noisy))}
+    narrow, wide = (paired_intervals(300, pair, confidence=confidence)["auc"] for confidence in (0.8, 0.99))
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert paired_intervals(300, pair, confidence=0.8)["auc"] == narrow
+    assert paired_intervals(300, pair, confidence=0.8, seed=1)["auc"] != narrow
+
+
+def test_one_class_has_no_auc() -> None:
+    ones, scores = np.ones(50), np.linspace(0, 1, 50)
+    undefined = paired_intervals(50, {"auc": (weighted_auc(ones, scores), weighted_auc(ones, scores))})["auc"]
+    assert math.isnan(undefined.estimate)
+    assert math.isnan(undefined.low)
+    nothing = weighted_mean(np.empty(0))
+    assert math.isnan(paired_intervals(0, {"auc": (nothing, nothing)})["auc"].high)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 95])
+def test_a_confidence_is_a_share(confidence: float) -> None:
+    with pytest.raises(ContractError, match="confidence: got"):
+        paired_intervals(1, {}, confidence=confidence)
+
+
+def test_models_are_scored_on_the_same_rows() -> None:
+    with pytest.raises(ShapeMismatch, match=r"predictions: got \(2,\), expected the labels' \(3,\)"):
+        check_same_rows(np.ones(3), np.ones(3), np.ones(2))
