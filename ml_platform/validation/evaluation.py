@@ -1,16 +1,18 @@
 """From labels and predictions to an evaluation: every metric of every model, each gate's verdict on the candidate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_platform.contracts.metrics import Task
+from ml_platform.contracts.metrics import MetricName, Task
 from ml_platform.contracts.records import Evaluation, ModelVersion
 from ml_platform.contracts.spec import Gate
+from ml_platform.validation.bootstrap import Interval, paired_intervals
 from ml_platform.validation.gates import Measured, evaluate_gates
 from ml_platform.validation.metrics import score
+from ml_platform.validation.weighted import weighted_metric
 
 FloatArray = NDArray[np.float64]
 
@@ -62,7 +64,7 @@ def evaluate(
     metrics = {"candidate": score(labels, candidate, task)}
     metrics |= {name: score(labels, predictions, task) for name, predictions in baselines.items()}
     rivals = {name: metrics[name] for name in baselines}
-    holdout = Measured(rows=len(labels), candidate=metrics["candidate"], rivals=rivals)
+    holdout = Measured(len(labels), metrics["candidate"], rivals, _intervals(labels, candidate, baselines))
     pair = None if champion is None else _paired(labels, candidate, champion, task)
     if pair is not None and (known := next(iter(pair.rivals.values()))):
         metrics["champion"] = dict(known)  # on the rows that it was not trained on
@@ -82,8 +84,23 @@ def _paired(labels: FloatArray, candidate: FloatArray, champion: ChampionScores,
     """Score both on the rows that neither was trained on."""
     unseen = champion.is_unseen
     rival = {} if champion.predictions is None else score(labels[unseen], champion.predictions[unseen], task)
+    name = f"champion v{champion.version}"
+    known = {} if champion.predictions is None else {name: champion.predictions[unseen]}
     return Measured(
         rows=int(unseen.sum()),
         candidate=score(labels[unseen], candidate[unseen], task),
-        rivals={f"champion v{champion.version}": rival},
+        rivals={name: rival},
+        interval=_intervals(labels[unseen], candidate[unseen], known),
     )
+
+
+def _intervals(
+    labels: FloatArray, candidate: FloatArray, rivals: Mapping[str, FloatArray]
+) -> Callable[[MetricName, str, float], Interval]:
+    """Compare with a rival by the paired bootstrap; either bound alone holds with the confidence asked for."""
+
+    def interval(metric: MetricName, rival: str, confidence: float) -> Interval:
+        pair = weighted_metric(metric, labels, candidate), weighted_metric(metric, labels, rivals[rival])
+        return paired_intervals(len(labels), {metric: pair}, confidence=2 * confidence - 1)[metric]
+
+    return interval

@@ -5,12 +5,13 @@ exactly at its limit passes.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ml_platform.contracts.metrics import worse_by
+from ml_platform.contracts.metrics import HIGHER_IS_BETTER, MetricName, worse_by
 from ml_platform.contracts.records import Outcome, Verdict
 from ml_platform.contracts.spec import Gate
+from ml_platform.validation.bootstrap import Interval
 
 ROWS_AT_LEAST = 500
 # 0.602 - 0.6 > 0.002 in floating point; a smaller excess over a margin is rounding, not quality.
@@ -29,11 +30,15 @@ class Measured:
         Value by metric; a metric that is not defined is absent (see `ml_platform.validation.metrics.score`).
     rivals : mapping
         Name as a person should read it (`champion v1`, `prior`) -> value by metric.
+    interval : function or None
+        From a metric, a rival and a confidence to the interval of candidate minus rival whose either bound alone holds
+        with that confidence; asked only by gates that name one.
     """
 
     rows: int
     candidate: Mapping[str, float]
     rivals: Mapping[str, Mapping[str, float]]
+    interval: Callable[[MetricName, str, float], Interval] | None = None
 
 
 def evaluate_gates(
@@ -69,7 +74,8 @@ def judge(gate: Gate, *, holdout: Measured, champion: Measured | None, rows_at_l
     In this order: too few rows, or no finite metric for the candidate, is `inconclusive`; a bound is compared as it
     stands; against a champion that does not exist the gate passes; against rivals one of which has no finite metric, or
     of which there is none, it is `inconclusive`; else the best rival counts. A difference that exceeds its margin by
-    less than 1e-9 passes.
+    less than 1e-9 passes. With a confidence, a difference within its margin passes only if the interval's worse bound
+    is within it too, and is `inconclusive` if not.
     """
     measured = holdout if gate.versus != "champion" or champion is None else champion
     value = measured.candidate.get(gate.metric, math.nan)
@@ -105,15 +111,38 @@ def _judge_rivals(gate: Gate, measured: Measured, value: float) -> Verdict:
         return _verdict(gate, "inconclusive", f"{missing} on {_count(measured.rows)}", measured.rows, value)
     best = min(known, key=lambda name: worse_by(gate.metric, known[name], 0.0))
     worse = worse_by(gate.metric, value, known[best])
-    if gate.better_by is None:
-        is_within, allowed = worse <= gate.bound + _ROUNDING, f"allowed: worse by {gate.bound:g}"
-    else:
-        is_within, allowed = -worse >= gate.better_by - _ROUNDING, f"needed: better by {gate.better_by:g}"
+    allowed = f"allowed: worse by {gate.bound:g}" if gate.better_by is None else f"needed: better by {gate.bound:g}"
+    outcome: Outcome = "pass" if _is_within(gate, worse) else "fail"
+    if gate.confidence is not None:
+        worst = _worst(gate.metric, best, gate.confidence, measured)
+        allowed += f"; with confidence {gate.confidence:g}: {_said(worst)}"
+        if outcome == "pass" and not _is_within(gate, worst):
+            outcome = "inconclusive"
     compared = "equal to" if worse == 0 else f"{abs(worse):.3g} {'worse' if worse > 0 else 'better'} than"
     sentence = (
         f"{gate.metric} {value:.4f} is {compared} {best} ({known[best]:.4f}) on {_count(measured.rows)}; {allowed}"
     )
-    return _verdict(gate, "pass" if is_within else "fail", sentence, measured.rows, value, known[best])
+    return _verdict(gate, outcome, sentence, measured.rows, value, known[best])
+
+
+def _is_within(gate: Gate, worse: float) -> bool:
+    """Tell whether so much worse is within the margin; NaN is not."""
+    margin = gate.bound if gate.better_by is None else -gate.bound
+    return worse <= margin + _ROUNDING
+
+
+def _worst(metric: MetricName, rival: str, confidence: float, measured: Measured) -> float:
+    """Give how much worse the candidate may be, at most, with this confidence; NaN where nobody can tell."""
+    if measured.interval is None:
+        return math.nan
+    gap = measured.interval(metric, rival, confidence)
+    return -gap.low if metric in HIGHER_IS_BETTER else gap.high
+
+
+def _said(worst: float) -> str:
+    if math.isnan(worst):
+        return "cannot be told"
+    return f"worse by at most {worst:.3g}" if worst > 0 else f"better by at least {-worst:.3g}"
 
 
 def _verdict(

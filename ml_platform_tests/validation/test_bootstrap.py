@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from ml_platform.contracts.errors import ContractError, ShapeMismatch
-from ml_platform.validation.bootstrap import (
+from ml_platform.contracts.errors import ContractError
+from ml_platform.contracts.metrics import METRICS_OF, Task
+from ml_platform.validation.bootstrap import paired_intervals
+from ml_platform.validation.metrics import average_precision, roc_auc, score
+from ml_platform.validation.weighted import (
     Weighted,
-    check_same_rows,
-    paired_intervals,
     weighted_auc,
     weighted_average_precision,
     weighted_mean,
+    weighted_metric,
 )
-from ml_platform.validation.metrics import average_precision, roc_auc
 
 FloatArray = NDArray[np.float64]
 
@@ -35,17 +36,18 @@ def _once(metric: Weighted, weights: FloatArray) -> float:
     return float(metric(weights[None, :])[0])
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
-def test_equal_weights_give_the_plain_metric(rows: list[tuple[bool, int]]) -> None:
-    """Ties included."""
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40),
+    st.sampled_from(["binary", "regression"]),
+)
+def test_equal_weights_give_the_plain_metric(rows: list[tuple[bool, int]], task: Task) -> None:
+    """Of every metric, ties included; NaN where it is not defined."""
     labels = np.array([float(label) for label, _ in rows])
     predictions = np.array([value / 5 for _, value in rows])
-    ones = np.ones(len(rows))
-    if 0 < labels.sum() < len(rows):
-        assert _once(weighted_auc(labels, predictions), ones) == pytest.approx(roc_auc(labels, predictions))
-        expected = average_precision(labels, predictions)
-        assert _once(weighted_average_precision(labels, predictions), ones) == pytest.approx(expected)
-    assert _once(weighted_mean(predictions), ones) == pytest.approx(predictions.mean())
+    plain = score(labels, predictions, task)
+    for name in METRICS_OF[task]:
+        got = _once(weighted_metric(name, labels, predictions), np.ones(len(rows)))
+        assert got == pytest.approx(plain.get(name, math.nan), nan_ok=True)
 
 
 def test_a_weight_counts_a_row_so_many_times() -> None:
@@ -111,8 +113,3 @@ def test_one_class_has_no_auc() -> None:
 def test_a_confidence_is_a_share(confidence: float) -> None:
     with pytest.raises(ContractError, match="confidence: got"):
         paired_intervals(1, {}, confidence=confidence)
-
-
-def test_models_are_scored_on_the_same_rows() -> None:
-    with pytest.raises(ShapeMismatch, match=r"predictions: got \(2,\), expected the labels' \(3,\)"):
-        check_same_rows(np.ones(3), np.ones(3), np.ones(2))

@@ -122,3 +122,24 @@ def test_a_regression_is_measured_by_its_own_metrics() -> None:
     assert found.metrics["champion"] == pytest.approx({"rmse": 2, "mae": 2})
     assert [verdict.outcome for verdict in found.verdicts] == ["pass", "pass"]
     assert (found.verdicts[1].rows, found.verdicts[1].reference) == (ROWS // 2, pytest.approx(2))
+
+
+def test_a_duel_with_confidence_asks_the_bootstrap_on_those_rows() -> None:
+    """The same model with a little noise is surely no more than 0.05 worse, and not surely better."""
+    noisy = np.clip(CHANCES + 0.01 * np.random.default_rng(1).standard_normal(ROWS), 0.01, 0.99)
+    gates = [
+        Gate(metric="log_loss", versus="champion", worse_by_at_most=0.05, confidence=0.95),
+        Gate(metric="log_loss", versus="champion", worse_by_at_most=0.0, confidence=0.95),
+        Gate(metric="roc_auc", versus="baseline", better_by=0.1, confidence=0.99),
+    ]
+    champion = ChampionScores(3, noisy, NEW)
+    found = evaluate(
+        VERSION,
+        labels=LABELS,
+        candidate=CHANCES,
+        baselines={"prior": PRIOR},
+        champion=champion,
+        gates=gates,
+        task="binary",
+    )
+    assert [verdict.outcome for verdict in found.verdicts] == ["pass", "inconclusive", "pass"]

@@ -1,6 +1,7 @@
 """Gates at their limit, just inside, just outside, with too few rows, and with metrics that are not defined."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from ml_platform.contracts.metrics import HIGHER_IS_BETTER, METRIC_NAMES, MetricName
 from ml_platform.contracts.records import Verdict
 from ml_platform.contracts.spec import Gate
+from ml_platform.validation.bootstrap import Interval
 from ml_platform.validation.gates import Measured, evaluate_gates, judge
 
 AT_MOST = Gate(metric="log_loss", at_most=0.6)
@@ -81,6 +83,35 @@ def test_the_least_number_of_rows_can_be_chosen(rows_at_least: int) -> None:
     """The default of 500 is no constant."""
     verdict = judge(AT_MOST, holdout=_holdout("log_loss", 0.5), champion=None, rows_at_least=rows_at_least)
     assert verdict.outcome == ("pass" if rows_at_least == 1 else "inconclusive")
+
+
+CERTAIN = NOT_WORSE.model_copy(update={"confidence": 0.95})
+CERTAIN_BETTER = BETTER.model_copy(update={"confidence": 0.95})
+
+
+@pytest.mark.parametrize(
+    ("worst", "outcome"),
+    [(0.002, "pass"), (-0.01, "pass"), (0.00201, "inconclusive"), (0.5, "inconclusive"), (math.nan, "inconclusive")],
+)
+def test_with_a_confidence_the_whole_interval_is_within_the_margin(worst: float, outcome: str) -> None:
+    """An estimate within the margin is no more than a reason to look again."""
+    measured = replace(_champion(0.6, 0.6), interval=lambda *_: Interval(0.0, -0.01, worst))
+    verdict = judge(CERTAIN, holdout=_holdout("log_loss", 0.1), champion=measured)
+    assert (verdict.outcome, verdict.gate) == (outcome, "log_loss_not_worse_than_champion_with_confidence_0_95")
+    assert "with confidence 0.95: " in verdict.sentence
+
+
+@pytest.mark.parametrize(("low", "outcome"), [(0.02, "pass"), (0.05, "pass"), (0.01999, "inconclusive")])
+def test_where_higher_is_better_the_lower_bound_counts(low: float, outcome: str) -> None:
+    """Better by 0.02 for certain, not only as estimated."""
+    holdout = replace(_holdout("roc_auc", 0.7, prior=0.5), interval=lambda *_: Interval(0.2, low, 0.9))
+    assert judge(CERTAIN_BETTER, holdout=holdout, champion=None).outcome == outcome
+
+
+def test_an_estimate_beyond_the_margin_fails_however_wide_the_interval() -> None:
+    """A confidence makes no gate easier."""
+    measured = replace(_champion(0.7, 0.6), interval=lambda *_: Interval(0.1, -1.0, 1.0))
+    assert judge(CERTAIN, holdout=_holdout("log_loss", 0.1), champion=measured).outcome == "fail"
 
 
 def test_a_first_model_passes_against_no_champion() -> None:

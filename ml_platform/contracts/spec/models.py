@@ -21,7 +21,11 @@ class LightGBMModel(SpecPart):
 
 
 class Gate(SpecPart):
-    """One condition for promotion: a bound on a metric, or a comparison with the champion or the best baseline."""
+    """One condition for promotion: a bound on a metric, or a comparison with the champion or the best baseline.
+
+    A comparison with `confidence` passes only if the margin is kept for certain, by the one-sided bound of a paired
+    bootstrap on the same rows; between certain and refuted it is inconclusive.
+    """
 
     metric: MetricName
     at_most: float | None = None
@@ -29,6 +33,7 @@ class Gate(SpecPart):
     versus: Literal["champion", "baseline"] | None = None
     worse_by_at_most: Annotated[float, Field(ge=0)] | None = None
     better_by: Annotated[float, Field(ge=0)] | None = None
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _one_condition(self) -> Self:
@@ -40,6 +45,8 @@ class Gate(SpecPart):
             raise ValueError(
                 f"expected exactly one of {names}" + (f" with versus: {self.versus}" if self.versus else "")
             )
+        if self.confidence is not None and self.versus is None:
+            raise ValueError("expected confidence only with versus: a bound is compared as it stands")
         return self
 
     @property
@@ -54,7 +61,8 @@ class Gate(SpecPart):
         if self.versus is None:
             word = "at_least" if self.at_most is None else "at_most"
             return f"{self.metric}_{word}_{self.bound}".replace(".", "_").replace("-", "minus_")
-        return f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}"
+        certainly = "" if self.confidence is None else f"_with_confidence_{self.confidence}".replace(".", "_")
+        return f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}{certainly}"
 
 
 class Monitoring(SpecPart):

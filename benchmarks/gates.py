@@ -1,0 +1,150 @@
+"""How often a gate with confidence errs, how good its intervals are, and how long it takes.
+
+Run it with `python -m benchmarks.gates`. The tables stand in `docs/gates.md`.
+"""
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import brentq
+
+from ml_platform.contracts.metrics import MetricName
+from ml_platform.contracts.records import ModelVersion
+from ml_platform.contracts.spec import Gate
+from ml_platform.validation.bootstrap import paired_intervals
+from ml_platform.validation.evaluation import ChampionScores, evaluate
+from ml_platform.validation.metrics import log_loss
+from ml_platform.validation.weighted import weighted_mean, weighted_metric
+
+FloatArray = NDArray[np.float64]
+
+PAIRS = 500
+MARGIN = 0.002
+NOISE = 0.2
+SIZES = (2_000, 5_000, 10_000)
+GATE = Gate(metric="log_loss", versus="champion", worse_by_at_most=MARGIN, confidence=0.95)
+PLAIN = GATE.model_copy(update={"confidence": None})
+VERSION = ModelVersion(pipeline="simulated", version=2, digest="d", as_of="2020-01-01", run_id="r")
+
+
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """Give probabilities."""
+    return 1 / (1 + np.exp(-logits))
+
+
+def expected_loss(noise: float, rng: np.random.Generator) -> float:
+    """Give the log loss that a model whose logits are off by so much noise has in the long run."""
+    logits = rng.normal(-1.2, 1.0, 400_000)
+    chance, said = sigmoid(logits), sigmoid(logits + noise * rng.standard_normal(len(logits)))
+    return float(-(chance * np.log(said) + (1 - chance) * np.log(1 - said)).mean())
+
+
+def noise_of(worse: float) -> float:
+    """Find the noise that makes a model's log loss worse by so much than that of NOISE, in the long run."""
+    start = expected_loss(NOISE, np.random.default_rng(1))
+    root = brentq(lambda noise: expected_loss(noise, np.random.default_rng(1)) - start - worse, 0.0, 2.0, disp=True)
+    return float(str(root))
+
+
+def promoted_share(gate: Gate, rows: int, noise: float) -> float:
+    """Give how many of the simulated pairs the gate passes."""
+    return float(np.mean([_passes(gate, rows, noise, seed) for seed in range(PAIRS)]))
+
+
+def _passes(gate: Gate, rows: int, noise: float, seed: int) -> bool:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(-1.2, 1.0, rows)
+    labels = (rng.random(rows) < sigmoid(logits)).astype(float)
+    champion, candidate = (sigmoid(logits + sd * rng.standard_normal(rows)) for sd in (NOISE, noise))
+    found = evaluate(
+        VERSION,
+        labels=labels,
+        candidate=candidate,
+        baselines={},
+        champion=ChampionScores(1, champion, np.ones(rows, dtype=bool)),
+        gates=[gate],
+        task="binary",
+    )
+    return found.verdicts[0].outcome == "pass"
+
+
+def error_rates() -> None:
+    """Print how often a gate passes models that are equal, worse by its margin, or better by it."""
+    cases = {"worse by the margin": MARGIN, "equal": 0.0, "better by the margin": -MARGIN}
+    print(f"share of {PAIRS} pairs promoted; log loss, margin {MARGIN}, confidence 0.95 / point comparison")
+    for name, worse in cases.items():
+        noise = noise_of(worse)
+        shares = [(promoted_share(GATE, rows, noise), promoted_share(PLAIN, rows, noise)) for rows in SIZES]
+        print(
+            f"  {name:<22}"
+            + "".join(f"{rows:>8,}: {a:.3f} / {b:.3f}" for rows, (a, b) in zip(SIZES, shares, strict=True))
+        )
+
+
+def coverage(metric: MetricName, rows: int = 2_000, draws: int = 1_000) -> float:
+    """Give how many 95 % intervals of a difference hold the difference of the long run."""
+    rng = np.random.default_rng(2)
+    truth = _gap(metric, *_pair(2_000_000, rng))
+    hits = 0
+    for seed in range(draws):
+        labels, one, other = _pair(rows, rng)
+        pair = weighted_metric(metric, labels, one), weighted_metric(metric, labels, other)
+        found = paired_intervals(rows, {metric: pair}, seed=seed)[metric]
+        hits += found.low <= truth <= found.high
+    return hits / draws
+
+
+def _pair(rows: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
+    logits = rng.normal(-1.2, 1.0, rows)
+    labels = (rng.random(rows) < sigmoid(logits)).astype(float)
+    return labels, sigmoid(logits + 0.2 * rng.standard_normal(rows)), sigmoid(logits + 0.4 * rng.standard_normal(rows))
+
+
+def _gap(metric: MetricName, labels: FloatArray, one: FloatArray, other: FloatArray) -> float:
+    ones = np.ones((1, len(labels)))
+    values = [weighted_metric(metric, labels, each)(ones)[0] for each in (one, other)]
+    return float(values[0] - values[1])
+
+
+def speed(rows: int = 200_000, slices: int = 30) -> None:
+    """Time 2,000 resamples of three metrics on many slices."""
+    labels, one, other = _pair(rows, np.random.default_rng(3))
+    place = np.random.default_rng(4).integers(0, slices, rows)
+    metrics: tuple[MetricName, ...] = ("log_loss", "brier", "roc_auc")
+    began = time.perf_counter()
+    for each in range(slices):
+        mine = place == each
+        pairs = {
+            name: (weighted_metric(name, labels[mine], one[mine]), weighted_metric(name, labels[mine], other[mine]))
+            for name in metrics
+        }
+        paired_intervals(int(mine.sum()), pairs)
+    print(
+        f"2,000 resamples of {rows:,} rows x 3 metrics x {slices} slices: {time.perf_counter() - began:.1f} s"
+    )
+
+
+def against_scipy(rows: int = 5_000, resamples: int = 50_000) -> None:
+    """Print how far our interval's bounds lie from scipy's, as a share of the interval's width."""
+    labels, one, other = _pair(rows, np.random.default_rng(5))
+    losses = [-np.log(np.where(labels == 1, each, 1 - each)) for each in (one, other)]
+    rng = np.random.default_rng(6)
+    theirs = stats.bootstrap(
+        (losses[0] - losses[1],), np.mean, n_resamples=resamples, method="percentile", rng=rng, batch=500
+    ).confidence_interval
+    pair = {"log_loss": (weighted_mean(losses[0]), weighted_mean(losses[1]))}
+    ours = paired_intervals(rows, pair, resamples=resamples)["log_loss"]
+    off = max(abs(ours.low - theirs.low), abs(ours.high - theirs.high)) / (theirs.high - theirs.low)
+    assert np.isclose(ours.estimate, log_loss(labels, one) - log_loss(labels, other))  # noqa: S101
+    print(f"interval against scipy's, {resamples:,} resamples: bounds off by {off:.2%} of the width (bound 1 %)")
+
+
+if __name__ == "__main__":
+    speed()
+    against_scipy()
+    tested: tuple[MetricName, ...] = ("log_loss", "brier", "roc_auc", "average_precision")
+    for tested_metric in tested:
+        print(f"coverage of the 95 % interval, {tested_metric}: {coverage(tested_metric):.3f} (0.93 to 0.97)")
+    error_rates()
