@@ -121,9 +121,7 @@ def speed(rows: int = 200_000, slices: int = 30) -> None:
             for name in metrics
         }
         paired_intervals(int(mine.sum()), pairs)
-    print(
-        f"2,000 resamples of {rows:,} rows x 3 metrics x {slices} slices: {time.perf_counter() - began:.1f} s"
-    )
+    print(f"2,000 resamples of {rows:,} rows x 3 metrics x {slices} slices: {time.perf_counter() - began:.1f} s")
 
 
 def against_scipy(rows: int = 5_000, resamples: int = 50_000) -> None:

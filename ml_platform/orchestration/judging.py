@@ -110,6 +110,7 @@ def judge_candidate(
     evaluation = evaluate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
         gates=pipeline.spec.gates, task=pipeline.spec.label.task,
+        slices={name: holdout[name].to_list() for gate in pipeline.spec.gates for name in gate.per or ()},
     )  # fmt: skip
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:

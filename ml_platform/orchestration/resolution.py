@@ -33,6 +33,7 @@ from ml_platform.orchestration.spec_checks import (
     join_faults,
     name_faults,
     quality_faults,
+    slice_faults,
     task_faults,
     window_faults,
 )
@@ -120,6 +121,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     schema, types = found["schema",] if spec.schema_ else _frozen(path.parent)
     if faults := [*column_faults(spec, types), *quality_faults(spec, types)] or [
         *join_faults(spec),
+        *slice_faults(spec),
         *name_faults(spec),
         *window_faults(spec),
         *task_faults(spec),

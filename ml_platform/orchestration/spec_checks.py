@@ -66,6 +66,15 @@ def join_faults(spec: PipelineSpec) -> Iterator[Fault]:
                 yield Fault(location, column, "the key, the event time or an input", nearest(column, entering))
 
 
+def slice_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    """See that gates slice by columns that the training set has."""
+    for place, gate in enumerate(spec.gates):
+        for number, name in enumerate(gate.per or ()):
+            if name not in spec.features.columns:
+                hint = nearest(name, spec.features.columns)
+                yield Fault(("gates", place, "per", number), name, "one of features.columns", hint)
+
+
 def window_faults(spec: PipelineSpec) -> Iterator[Fault]:
     """See that the split fits into the partitions."""
     days, span = spec.partitions.days, spec.split.span.days

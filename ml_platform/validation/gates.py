@@ -5,7 +5,7 @@ exactly at its limit passes.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ml_platform.contracts.metrics import HIGHER_IS_BETTER, MetricName, worse_by
@@ -14,6 +14,7 @@ from ml_platform.contracts.spec import Gate
 from ml_platform.validation.bootstrap import Interval
 
 ROWS_AT_LEAST = 500
+CONFIDENCE = 0.95
 # 0.602 - 0.6 > 0.002 in floating point; a smaller excess over a margin is rounding, not quality.
 _ROUNDING = 1e-9
 
@@ -39,13 +40,6 @@ class Measured:
     candidate: Mapping[str, float]
     rivals: Mapping[str, Mapping[str, float]]
     interval: Callable[[MetricName, str, float], Interval] | None = None
-
-
-def evaluate_gates(
-    gates: Sequence[Gate], *, holdout: Measured, champion: Measured | None, rows_at_least: int = ROWS_AT_LEAST
-) -> tuple[Verdict, ...]:
-    """Judge every gate, in the order of the spec; the parameters are those of `judge`."""
-    return tuple(judge(gate, holdout=holdout, champion=champion, rows_at_least=rows_at_least) for gate in gates)
 
 
 def judge(gate: Gate, *, holdout: Measured, champion: Measured | None, rows_at_least: int = ROWS_AT_LEAST) -> Verdict:
@@ -82,15 +76,15 @@ def judge(gate: Gate, *, holdout: Measured, champion: Measured | None, rows_at_l
     if measured.rows < rows_at_least:
         which = "" if measured is holdout else f" that {', '.join(measured.rivals)} did not train on"
         sentence = f"{gate.metric}: {_count(measured.rows)}{which}; needed: {rows_at_least:,}"
-        return _verdict(gate, "inconclusive", sentence, measured.rows, value)
+        return verdict(gate, "inconclusive", sentence, measured.rows, value)
     if not math.isfinite(value):
         sentence = f"{gate.metric} of the candidate is not defined on {_count(measured.rows)}"
-        return _verdict(gate, "inconclusive", sentence, measured.rows)
+        return verdict(gate, "inconclusive", sentence, measured.rows)
     if gate.versus is None:
         return _judge_bound(gate, measured.rows, value)
     if gate.versus == "champion" and champion is None:
         sentence = f"{gate.metric} {value:.4f} on {_count(measured.rows)}; there is no champion to compare with"
-        return _verdict(gate, "pass", sentence, measured.rows, value)
+        return verdict(gate, "pass", sentence, measured.rows, value)
     return _judge_rivals(gate, measured, value)
 
 
@@ -100,7 +94,7 @@ def _judge_bound(gate: Gate, rows: int, value: float) -> Verdict:
     else:
         is_within, allowed = value >= gate.bound, f"at least {gate.bound:g}"
     sentence = f"{gate.metric} {value:.4f} on {_count(rows)}; allowed: {allowed}"
-    return _verdict(gate, "pass" if is_within else "fail", sentence, rows, value)
+    return verdict(gate, "pass" if is_within else "fail", sentence, rows, value)
 
 
 def _judge_rivals(gate: Gate, measured: Measured, value: float) -> Verdict:
@@ -108,7 +102,7 @@ def _judge_rivals(gate: Gate, measured: Measured, value: float) -> Verdict:
     unknown = [name for name, rival in known.items() if not math.isfinite(rival)]
     if unknown or not known:
         missing = f"{gate.metric} of {', '.join(unknown)} is not defined" if unknown else f"there is no {gate.versus}"
-        return _verdict(gate, "inconclusive", f"{missing} on {_count(measured.rows)}", measured.rows, value)
+        return verdict(gate, "inconclusive", f"{missing} on {_count(measured.rows)}", measured.rows, value)
     best = min(known, key=lambda name: worse_by(gate.metric, known[name], 0.0))
     worse = worse_by(gate.metric, value, known[best])
     allowed = f"allowed: worse by {gate.bound:g}" if gate.better_by is None else f"needed: better by {gate.bound:g}"
@@ -122,7 +116,7 @@ def _judge_rivals(gate: Gate, measured: Measured, value: float) -> Verdict:
     sentence = (
         f"{gate.metric} {value:.4f} is {compared} {best} ({known[best]:.4f}) on {_count(measured.rows)}; {allowed}"
     )
-    return _verdict(gate, outcome, sentence, measured.rows, value, known[best])
+    return verdict(gate, outcome, sentence, measured.rows, value, known[best])
 
 
 def _is_within(gate: Gate, worse: float) -> bool:
@@ -145,9 +139,10 @@ def _said(worst: float) -> str:
     return f"worse by at most {worst:.3g}" if worst > 0 else f"better by at least {-worst:.3g}"
 
 
-def _verdict(
+def verdict(
     gate: Gate, outcome: Outcome, sentence: str, rows: int, value: float = math.nan, reference: float | None = None
 ) -> Verdict:
+    """Give the verdict of a gate; a value that is not finite becomes None."""
     return Verdict(
         gate=gate.name,
         outcome=outcome,

@@ -134,6 +134,21 @@ FAULTS = {
         "schema: .scheme.Rides",
         f"schema: got .scheme.Rides, expected an importable module .* is looked up in {PACKAGE}",
     ),
+    "slice that is no feature": (
+        "worse_by_at_most: 0.05}",
+        "worse_by_at_most: 0.05, per: [lime]}",
+        "gates.1.per.0: got lime, expected one of features.columns. Hint: did you mean line?",
+    ),
+    "slice without a rival": (
+        "at_most: 0.68}",
+        "at_most: 0.68, per: [line]}",
+        "gates.0: got .*, expected per only with versus and worse_by_at_most",
+    ),
+    "confidence without a rival": (
+        "at_most: 0.68}",
+        "at_most: 0.68, confidence: 0.9}",
+        "gates.0: got .*, expected confidence only with versus",
+    ),
     "no path": ("schema: .schema.Rides", "schema: Rides", "schema: got 'Rides', expected .*"),
     "bad duration": (
         "holdout: 5d}",

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from ml_platform.contracts.lightgbm_params import LightGBMParams
 from ml_platform.contracts.metrics import MetricName
-from ml_platform.contracts.spec.parts import Days, SomeDays, SpecPart
+from ml_platform.contracts.spec.parts import Days, Names, SomeDays, SpecPart
 
 
 class LightGBMModel(SpecPart):
@@ -24,7 +24,8 @@ class Gate(SpecPart):
     """One condition for promotion: a bound on a metric, or a comparison with the champion or the best baseline.
 
     A comparison with `confidence` passes only if the margin is kept for certain, by the one-sided bound of a paired
-    bootstrap on the same rows; between certain and refuted it is inconclusive.
+    bootstrap on the same rows; between certain and refuted it is inconclusive. With `per`, columns of the features, it
+    fails if the candidate is surely worse by more than the margin on any value of any of them.
     """
 
     metric: MetricName
@@ -34,6 +35,7 @@ class Gate(SpecPart):
     worse_by_at_most: Annotated[float, Field(ge=0)] | None = None
     better_by: Annotated[float, Field(ge=0)] | None = None
     confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
+    per: Names | None = None
 
     @model_validator(mode="after")
     def _one_condition(self) -> Self:
@@ -47,6 +49,8 @@ class Gate(SpecPart):
             )
         if self.confidence is not None and self.versus is None:
             raise ValueError("expected confidence only with versus: a bound is compared as it stands")
+        if self.per is not None and self.worse_by_at_most is None:
+            raise ValueError("expected per only with versus and worse_by_at_most: it looks for slices that are worse")
         return self
 
     @property
@@ -62,7 +66,8 @@ class Gate(SpecPart):
             word = "at_least" if self.at_most is None else "at_most"
             return f"{self.metric}_{word}_{self.bound}".replace(".", "_").replace("-", "minus_")
         certainly = "" if self.confidence is None else f"_with_confidence_{self.confidence}".replace(".", "_")
-        return f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}{certainly}"
+        per = f"_per_{'_'.join(self.per)}" if self.per else ""
+        return f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}{per}{certainly}"
 
 
 class Monitoring(SpecPart):
