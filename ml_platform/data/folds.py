@@ -56,5 +56,4 @@ def fold_rows(rows: pl.DataFrame, fold: Fold, event_time: str) -> pl.DataFrame:
     is_train = (at >= fold.train.start) & (at < fold.train.end) & (pl.col(KNOWN_AT) < fold.validation.start)
     is_validation = (at >= fold.validation.start) & (at < fold.validation.end)
     part = pl.when(is_train).then(pl.lit("train")).when(is_validation).then(pl.lit("validation"))
-    fitted = rows.filter(pl.col(PART) != "holdout").with_columns(part.alias(PART))
-    return fitted.filter(pl.col(PART).is_not_null())
+    return rows.with_columns(part.alias(PART)).filter(pl.col(PART).is_not_null())

@@ -61,7 +61,8 @@ def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, An
     for part, count, value in parts.iter_rows():
         found |= {f"{part}/rows": count, f"{part}/{mean}": value}
     empty = empty_partitions(rows, pipeline.spec.split, pipeline.calendar, as_of)
-    return found | {"partitions_without_rows": ", ".join(key for keys in empty.values() for key in keys) or "none"}
+    named = dict.fromkeys(key for keys in empty.values() for key in keys)
+    return found | {"partitions_without_rows": ", ".join(named) or "none"}
 
 
 def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -17,7 +17,7 @@ from ml_platform.data.parts import KNOWN_AT, PART, boundaries
 from ml_platform_tests.data.cuts import AS_OF, cut, events, known_soon, spec_of
 
 CALENDAR = Calendar(Partitions(start=date(2020, 1, 1), end=date(2020, 3, 1)))
-LENGTHS = {"train": "12d", "train_at_least": "2d", "validation": "2d", "holdout": "3d"}
+LENGTHS: dict[str, Any] = {"train": "12d", "train_at_least": "2d", "validation": "2d", "holdout": "3d"}
 
 
 def _days(**split: Any) -> list[tuple[str, str, str, str]]:
@@ -58,6 +58,21 @@ def test_the_oldest_fold_has_something_to_fit(least: str, is_refused: bool) -> N
         return
     with pytest.raises(ValidationError, match="expected folds that leave train_at_least to the oldest, got 7 days"):
         spec_of(["x"], **lengths)
+
+
+@pytest.mark.parametrize(("early", "is_fitted"), [(1, True), (0, False)])
+def test_a_label_is_known_before_a_fold_judges(early: int, is_fitted: bool) -> None:
+    """A microsecond before is enough, that very instant is too late, though train still has the row."""
+    spec = spec_of(["x"], **LENGTHS | {"folds": 2})
+    rows = events(240)
+    oldest = rolling_folds(spec.split, CALENDAR, AS_OF)[0]
+    labels = known_soon(rows, pl.Series([place % 3 == 0 for place in range(240)]))
+    asked = rows.filter(pl.col("at") < oldest.train.end)["id"].max()
+    known = pl.lit(oldest.validation.start - timedelta(microseconds=early))
+    labels = labels.with_columns(pl.when(pl.col("id") == asked).then(known).otherwise(KNOWN_AT).alias(KNOWN_AT))
+    whole = cut(rows, labels, spec)
+    assert asked in whole["id"]
+    assert (asked in fold_rows(whole, oldest, "at")["id"]) is is_fitted
 
 
 @settings(max_examples=40, deadline=None)

@@ -222,6 +222,15 @@ def test_two_labels_known_at_one_instant_are_refused_by_name(again: bool | None,
         _cut(_features(times), twice, _split())
 
 
+def test_what_is_told_twice_at_the_as_of_is_not_known_yet() -> None:
+    """So it is not refused either."""
+    times, as_of = _daily(), CALENDAR.as_of(AS_OF)
+    labels = _labels([at + TICK for at in times])
+    kept = _cut(_features(times), labels, _split())
+    twice = pl.DataFrame([(kept["id"][-1], told, as_of) for told in (True, False)], schema=LABELS, orient="row")
+    assert _cut(_features(times), pl.concat([labels, twice]), _split()).equals(kept)
+
+
 def test_a_row_without_a_label_is_left_out() -> None:
     """A cancelled flight has none, though somebody knows when it was cancelled."""
     times = _daily()

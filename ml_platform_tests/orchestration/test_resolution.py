@@ -124,6 +124,31 @@ FAULTS = {
         "split: {train: 60d",
         "split: got 68 days from the first training row to the as-of, expected at most 45 days. Hint: .*",
     ),
+    "unknown group": (
+        "split: {train: 14d",
+        "split: {kind: grouped, by: lines, train: 14d",
+        "split.by: got lines, expected a feature, or a column of the schema that is not the label's. .* mean line?",
+    ),
+    "groups of labels": (
+        "split: {train: 14d",
+        "split: {kind: grouped, by: arrived_at, train: 14d",
+        "split.by: got arrived_at, expected a feature, or a column of the schema that is not the label's.*",
+    ),
+    "leave for no feature": (
+        "split: {train: 14d",
+        "split: {may_tell_label: [hour, our], train: 14d",
+        "split.may_tell_label.1: got our, expected one of features.columns. Hint: did you mean hour?",
+    ),
+    "labels later than the split waits": (
+        "known_at: arrived_at}",
+        "known_after: 30h}",
+        "split.label_delay: got 0d, expected at least 1d, as labels are known 1.25 days after the event.*",
+    ),
+    "labels later than the embargo": (
+        "label: {column: is_late, task: binary, known_at: arrived_at}",
+        "label: {column: is_late, task: binary, known_after: 2d}",
+        "split.embargo: got 0d, expected at least 2d, as labels are known 2 days after the event.*",
+    ),
     "unknown function": (
         "load: .source.load_rides",
         "load: .source.load_ride",

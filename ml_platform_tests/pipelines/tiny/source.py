@@ -92,6 +92,7 @@ _BREAK: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "few_bad_values": lambda rides: rides.assign(passengers=rides["passengers"].where(rides.index % 20 > 0, -1.0)),
     "drifted": lambda rides: rides.assign(passengers=rides["passengers"] + 100),
     "shuffled_labels": _shuffled_labels,
+    "leaking": lambda rides: rides.assign(passengers=rides["passengers"] + 200.0 * rides["is_late"].astype(float)),
 }
 
 
