@@ -63,7 +63,7 @@ def test_the_oldest_fold_has_something_to_fit(least: str, is_refused: bool) -> N
 @pytest.mark.parametrize(("early", "is_fitted"), [(1, True), (0, False)])
 def test_a_label_is_known_before_a_fold_judges(early: int, is_fitted: bool) -> None:
     """A microsecond before is enough, that very instant is too late, though train still has the row."""
-    spec = spec_of(["x"], **LENGTHS | {"folds": 2})
+    spec = spec_of(["x"], **LENGTHS, folds=2)
     rows = events(240)
     oldest = rolling_folds(spec.split, CALENDAR, AS_OF)[0]
     labels = known_soon(rows, pl.Series([place % 3 == 0 for place in range(240)]))
