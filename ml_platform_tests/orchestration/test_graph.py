@@ -1,4 +1,4 @@
-"""The asset graph of the example as text, one line for each asset, so that a reviewer reads a change as a diff."""
+"""The asset graph of the examples as text, one line for each asset, so that a reviewer reads a change as a diff."""
 
 import dagster as dg
 import pytest
@@ -8,8 +8,26 @@ from ml_platform_tests.pipelines.marks import DAGSTER
 
 pytestmark = DAGSTER
 
-# asset | partitions | upstream, with the days before it reads | checks, ! where they block | kinds
+# asset | partitions | upstream, with the partitions before it reads | checks, ! where they block | kinds
 EXPECTED = """
+flight_arrival_delay/candidate | day | training_set | - | lightgbm mlflow
+flight_arrival_delay/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
+flight_arrival_delay/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
+flight_arrival_delay/evaluation | day | candidate training_set | mae_not_worse_than_champion! rmse_at_most_70_0! rmse_better_than_baseline! rmse_not_worse_than_champion! | mlflow scikitlearn
+flight_arrival_delay/features | day | validated weather[-1..0] | - | deltalake polars
+flight_arrival_delay/raw | day | - | - | deltalake pandas python
+flight_arrival_delay/training_set | day | features[-74..-1] validated[-74..-1] | no_leakage! | deltalake polars
+flight_arrival_delay/validated | day | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
+flight_arrival_delay/weather | day | - | - | deltalake python
+flight_cancellations/candidate | week | training_set | - | lightgbm mlflow
+flight_cancellations/drift | week | features[-2..-1] | inputs_not_drifted | numpy polars
+flight_cancellations/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
+flight_cancellations/evaluation | week | candidate training_set | average_precision_better_than_baseline! average_precision_not_worse_than_champion! log_loss_at_most_0_25! log_loss_better_than_baseline! | mlflow scikitlearn
+flight_cancellations/features | week | validated weather[-1..0] | - | deltalake polars
+flight_cancellations/raw | week | - | - | deltalake pandas python
+flight_cancellations/training_set | week | features[-16..-1] validated[-16..-1] | no_leakage! | deltalake polars
+flight_cancellations/validated | week | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
+flight_cancellations/weather | week | - | - | deltalake python
 flight_delays/candidate | day | training_set | - | lightgbm mlflow
 flight_delays/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
 flight_delays/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
@@ -21,6 +39,8 @@ flight_delays/training_set | day | features[-74..-1] validated[-74..-1] | no_lea
 flight_delays/validated | day | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
 flight_delays/weather | day | - | - | deltalake python
 """  # noqa: E501 - one line for each asset
+CADENCES = {dg.DailyPartitionsDefinition: "day", dg.WeeklyPartitionsDefinition: "week", type(None): "-"}
+PIPELINES = ["flight_arrival_delay", "flight_cancellations", "flight_delays"]
 DATA_STAGES = ["raw", "validated", "weather", "features", "drift"]
 
 
@@ -43,7 +63,7 @@ def _line(definition: dg.AssetsDefinition, location: dg.Definitions) -> str:
     graph = location.resolve_asset_graph()
     checks = [graph.get_check_spec(key) for key in sorted(graph.get_check_keys_for_assets({spec.key}))]
     named = " ".join(check.name + ("!" if check.blocking else "") for check in checks) or "-"
-    partitions = "day" if definition.partitions_def else "-"
+    partitions = CADENCES[type(definition.partitions_def)]
     return " | ".join([spec.key.to_user_string(), partitions, upstream, named, " ".join(sorted(spec.kinds))])
 
 
@@ -57,28 +77,31 @@ def test_every_asset_says_whose_it_is(location: dg.Definitions) -> None:
     """Group, owners and a description stand on each."""
     for definition in location.resolve_asset_graph().assets_defs:
         for spec in definition.specs:
-            assert (spec.group_name, list(spec.owners)) == ("flight_delays", ["team:flights"])
+            assert (spec.group_name, list(spec.owners)) == (spec.key.path[0], ["team:flights"])
             assert spec.description
 
 
 def test_data_stages_backfill_a_range_in_one_run(location: dg.Definitions) -> None:
     """Model stages do not: each as-of partition is a run of its own."""
     graph = location.resolve_asset_graph()
-    found = {key.path[-1]: graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
-    single = [stage for stage, policy in found.items() if policy == dg.BackfillPolicy.single_run()]
-    assert sorted(single) == sorted(DATA_STAGES)
+    found = {tuple(key.path): graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+    single = [key for key, policy in found.items() if policy == dg.BackfillPolicy.single_run()]
+    assert sorted(single) == sorted((name, stage) for name in PIPELINES for stage in DATA_STAGES)
 
 
 def test_jobs_are_named_by_what_they_do(location: dg.Definitions) -> None:
     """And schedule and sensors by what they watch; what acts by itself is off, what keeps books is on."""
     repository = location.get_repository_def()
     jobs = sorted(name for name in repository.job_names if not name.startswith("__"))
-    assert jobs == ["flight_delays_data", "flight_delays_monitor", "flight_delays_retrain"]
-    [schedule] = repository.schedule_defs
-    assert (schedule.name, schedule.job_name) == ("flight_delays_daily", "flight_delays_data")
-    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert jobs == sorted(f"{name}_{verb}" for name in PIPELINES for verb in ("data", "monitor", "retrain"))
+    assert {schedule.name: schedule.job_name for schedule in repository.schedule_defs} == {
+        "flight_arrival_delay_daily": "flight_arrival_delay_data",
+        "flight_cancellations_weekly": "flight_cancellations_data",
+        "flight_delays_daily": "flight_delays_data",
+    }
+    assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
     assert {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs} == {
-        "flight_delays_drift": "STOPPED",
+        **{f"{name}_drift": "STOPPED" for name in PIPELINES},
         "mlflow_runs_after_canceled": "RUNNING",
         "mlflow_runs_after_failure": "RUNNING",
     }
