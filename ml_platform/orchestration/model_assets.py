@@ -35,7 +35,7 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         pipeline,
         "candidate",
         kinds={"lightgbm", "mlflow"},
-        description="A model trained on what was known before the as-of day, registered and not gated yet.",
+        description="A model trained on what was known before the as-of, registered and not gated yet.",
         partitions_def=partitions_def(pipeline),
         deps=[[pipeline.name, "training_set"]],
     )

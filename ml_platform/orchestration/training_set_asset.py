@@ -26,7 +26,7 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         pipeline,
         "training_set",
         kinds={"polars", "deltalake"},
-        description="Feature rows with the labels known before the as-of day: train, validation, holdout.",
+        description="Feature rows with the labels known before the as-of: train, validation, holdout.",
         partitions_def=partitions_def(pipeline),
         deps=[dg.AssetDep([pipeline.name, stage], partition_mapping=span) for stage in ("features", "validated")],
         check_specs=[leakage_check_spec(pipeline)],

@@ -49,8 +49,8 @@ def test_the_model_knows_more_than_the_mean(evaluation: Evaluation) -> None:
     """By minutes; and not by so much that it must have seen the future: most of a delay comes out of the blue."""
     candidate, prior = evaluation.metrics["candidate"], evaluation.metrics["prior"]
     assert set(candidate) == {"rmse", "mae"}
-    assert 0.5 * prior["rmse"] < candidate["rmse"] < prior["rmse"] - 1
-    assert candidate["mae"] < prior["mae"]
+    assert 0.5 * prior["rmse"] < candidate["rmse"] < prior["rmse"] - 2
+    assert candidate["mae"] < prior["mae"] - 1
 
 
 def test_the_training_set_is_in_minutes_and_says_so(world: World) -> None:

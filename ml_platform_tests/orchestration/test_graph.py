@@ -14,7 +14,7 @@ flight_arrival_delay/candidate | day | training_set | - | lightgbm mlflow
 flight_arrival_delay/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
 flight_arrival_delay/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
 flight_arrival_delay/evaluation | day | candidate training_set | mae_not_worse_than_champion! rmse_at_most_70_0! rmse_better_than_baseline! rmse_not_worse_than_champion! | mlflow scikitlearn
-flight_arrival_delay/features | day | validated weather[-1..0] | - | deltalake polars
+flight_arrival_delay/features | day | validated[-2..0] weather[-1..0] | - | deltalake polars
 flight_arrival_delay/raw | day | - | - | deltalake pandas python
 flight_arrival_delay/training_set | day | features[-74..-1] validated[-74..-1] | no_leakage! | deltalake polars
 flight_arrival_delay/validated | day | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
@@ -23,7 +23,7 @@ flight_cancellations/candidate | week | training_set | - | lightgbm mlflow
 flight_cancellations/drift | week | features[-2..-1] | inputs_not_drifted | numpy polars
 flight_cancellations/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
 flight_cancellations/evaluation | week | candidate training_set | average_precision_better_than_baseline! average_precision_not_worse_than_champion! log_loss_at_most_0_25! log_loss_better_than_baseline! | mlflow scikitlearn
-flight_cancellations/features | week | validated weather[-1..0] | - | deltalake polars
+flight_cancellations/features | week | validated[-2..0] weather[-1..0] | - | deltalake polars
 flight_cancellations/raw | week | - | - | deltalake pandas python
 flight_cancellations/training_set | week | features[-16..-1] validated[-16..-1] | no_leakage! | deltalake polars
 flight_cancellations/validated | week | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
