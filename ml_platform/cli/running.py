@@ -60,6 +60,7 @@ def _end_dead_runs(home: Home) -> None:
 
     from ml_platform.orchestration.dead_runs import end_dead_runs
 
-    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+    os.environ["DAGSTER_HOME"] = str(home.dagster)  # dagster.yaml names its folder by it
+    with dg.DagsterInstance.get() as instance:
         for run_id in end_dead_runs(instance):
             typer.echo(f"run {run_id} had died with an earlier session; it is marked as failed")

@@ -1,12 +1,13 @@
 """Asset checks that stay true of each partition, also when one run covers a range of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 
 from ml_platform.data.findings import Finding
 from ml_platform.data.partition_checks import DESCRIPTIONS, check_names
+from ml_platform.orchestration.partition_events import log_evaluations
 from ml_platform.orchestration.partitions import partitions_def
 from ml_platform.orchestration.resolution import Pipeline
 
@@ -72,20 +73,13 @@ def report_per_partition(
     if len(results) == 1 and not run_fails:
         [(passed, metadata)] = results.values()
         return dg.AssetCheckResult(check_name=name, passed=passed, metadata=metadata, severity=severity)
-    for key, (passed, metadata) in results.items():
-        context.log_event(  # takes evaluations too, though its type does not say so
-            cast(
-                "dg.AssetObservation",
-                dg.AssetCheckEvaluation(
-                    asset_key=context.asset_key,
-                    check_name=name,
-                    passed=passed,
-                    metadata=metadata,
-                    severity=severity,
-                    partition=key,
-                ),
-            )
-        )
+    log_evaluations(
+        context,
+        [
+            dg.AssetCheckEvaluation(context.asset_key, name, passed, metadata, severity=severity, partition=key)
+            for key, (passed, metadata) in results.items()
+        ],
+    )
     summary = {"partitions": len(results), "failed": ", ".join(failed) or "none"}
     return dg.AssetCheckResult(check_name=name, passed=not failed, metadata=summary, severity=severity)
 

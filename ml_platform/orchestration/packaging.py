@@ -6,7 +6,6 @@ import json
 import platform
 import sys
 from datetime import timedelta
-from functools import cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ml_platform.data.lake import Lake
 from ml_platform.features.events import known_before
 from ml_platform.features.window_plan import HISTORY
 from ml_platform.monitoring.profiles import fit_reference
+from ml_platform.orchestration.code_versions import code_version, spec_digest
 from ml_platform.orchestration.feature_rows import first_known, read_history
 from ml_platform.orchestration.lookups import read_lookups
 from ml_platform.orchestration.partitions import whole_days
@@ -68,21 +68,6 @@ def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trai
 def rows_digest(rows: pl.DataFrame, key: list[str]) -> str:
     """Give the SHA-256 of which rows a training set holds, in which part and with which label."""
     return hashlib.sha256(rows.select(*key, "part", "label").sort(*key).write_csv().encode()).hexdigest()
-
-
-def spec_digest(pipeline: Pipeline) -> str:
-    """Give the SHA-256 of what the author declared."""
-    return hashlib.sha256(pipeline.spec.model_dump_json(by_alias=True).encode()).hexdigest()
-
-
-@cache
-def code_version() -> str:
-    """Give the platform's version and a digest of its own source."""
-    root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return f"{installed_version('ml-platform')}+{digest.hexdigest()[:12]}"
 
 
 def environment() -> dict[str, str]:

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 
 import dagster as dg
 
+from ml_platform.data.lake import Lake
+from ml_platform.data.recorded import recorded
+from ml_platform.orchestration.code_versions import code_version, spec_digest, stage_version
 from ml_platform.orchestration.resolution import Pipeline
 
 
@@ -50,12 +54,28 @@ def whole_days(span: timedelta) -> timedelta:
 def stage_asset(
     pipeline: Pipeline, stage: str, *, kinds: set[str], description: str, **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Decorate the function that makes a stage: key, group and owners are the pipeline's, `options` as in Dagster."""
-    return dg.asset(
+    """Decorate the function that makes a stage: key, group and owners are the pipeline's, `options` as in Dagster.
+
+    Its lake remembers what the stage reads, and says so in what the stage writes.
+    """
+    decorate = dg.asset(
         key=[pipeline.name, stage],
         group_name=pipeline.name,
         owners=pipeline.spec.owners,
         kinds=kinds,
         description=description,
+        code_version=stage_version(pipeline, stage),
         **options,
     )
+    return lambda make: decorate(_recording(pipeline, make))
+
+
+def _recording(pipeline: Pipeline, make: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(make)
+    def run(context: dg.AssetExecutionContext, **resources: Any) -> Any:
+        if isinstance(lake := resources.get("lake"), Lake):
+            said = {"run": context.run.run_id, "code_version": code_version(), "spec_digest": spec_digest(pipeline)}
+            resources["lake"] = recorded(lake, said)
+        return make(context, **resources)
+
+    return run

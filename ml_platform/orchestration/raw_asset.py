@@ -31,8 +31,8 @@ def raw_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         lake.write(pipeline.table("rejected"), loaded.rejected, keys)  # before raw: it may not look whole without
         bad = rows_by_partition(loaded.rejected, keys)
         extra = {key: {"rows_rejected": count} for key, count in bad.items()}
-        result = written(context, lake, pipeline.table("raw"), loaded.rows, keys, extra)
-        return result._replace(metadata={**(result.metadata or {}), **origins_metadata(loaded)})
+        shared, lineage = origins_metadata(loaded), {"origins": dict(loaded.origins)}
+        return written(context, lake, pipeline.table("raw"), loaded.rows, keys, extra, shared=shared, lineage=lineage)
 
     return raw
 

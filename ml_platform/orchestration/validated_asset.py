@@ -12,7 +12,7 @@ from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
 
-Shown = dg.MaterializeResult | dg.AssetMaterialization | dg.AssetObservation
+Shown = dg.MaterializeResult | dg.AssetObservation
 
 
 def validated_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -34,7 +34,7 @@ def validated_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         result = _write(context, lake, pipeline, judged)
         checks = report_findings(context, judged.findings, run_fails=judged.refusal is not None)
         if judged.refusal is not None:
-            yield from _show(context, judged, result)
+            yield from _show_refused(context, judged)
             raise judged.refusal
         yield result._replace(check_results=checks)
 
@@ -48,18 +48,15 @@ def _write(context: dg.AssetExecutionContext, lake: Lake, pipeline: Pipeline, ju
         lake.write(pipeline.table("quarantine"), judged.quarantine, keys)
         bad = rows_by_partition(judged.quarantine, keys)
         extra = {key: {"rows_quarantined": count} for key, count in bad.items()}
-        result = written(context, lake, pipeline.table("validated"), judged.kept, keys, extra)
+        fails, table = judged.refusal is not None, pipeline.table("validated")
+        result = written(context, lake, table, judged.kept, keys, extra, run_fails=fails)
     store_verdicts(lake, pipeline.name, judged.verdicts)
     return result
 
 
-def _show(context: dg.AssetExecutionContext, judged: Judged, result: dg.MaterializeResult) -> Iterator[Shown]:
-    """Show what was written and what was refused; the result itself is lost with the step that fails."""
-    rows, bad = (rows_by_partition(frame, judged.accepted) for frame in (judged.kept, judged.quarantine))
-    for key in judged.accepted:
-        own = {"dagster/partition_row_count": rows[key], "rows_quarantined": bad[key]}
-        yield dg.AssetMaterialization(context.asset_key, partition=key, metadata={**(result.metadata or {}), **own})
+def _show_refused(context: dg.AssetExecutionContext, judged: Judged) -> Iterator[Shown]:
+    """Show which partitions were refused, and why."""
     for verdict in judged.verdicts:
-        if verdict.partition in judged.refused:  # yielding one takes along the evaluations that were logged
+        if verdict.partition in judged.refused:
             refused = {"refused": verdict.sentence}
             yield dg.AssetObservation(context.asset_key, partition=verdict.partition, metadata=refused)

@@ -6,8 +6,11 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from ml_platform.data.lake import STATIC, Lake, rows_by_partition
+from ml_platform.contracts.records import Commit
+from ml_platform.data.lake import STATIC, Lake
+from ml_platform.orchestration.code_versions import code_version
 from ml_platform.orchestration.metadata import preview, table_metadata
+from ml_platform.orchestration.partition_events import ALREADY_LOGGED, log_materializations
 
 
 def written(
@@ -18,26 +21,52 @@ def written(
     keys: list[str],
     extra: Mapping[str, Mapping[str, Any]] | None = None,
     *,
+    shared: Mapping[str, Any] | None = None,
+    lineage: Mapping[str, Any] | None = None,
     evolve: bool = False,
+    run_fails: bool = False,
 ) -> dg.MaterializeResult:
     """Write a stage's rows and describe them: each partition's own numbers, and what holds for all of them.
 
-    With `evolve`, columns may come and go; see `Lake.write`.
+    Parameters
+    ----------
+    extra : mapping, optional
+        Partition -> metadata of its own.
+    shared : mapping, optional
+        Metadata of all partitions.
+    lineage : mapping, optional
+        What the rows came from, besides what was read from the lake; kept in the commit.
+    evolve : bool
+        Columns may come and go; see `Lake.write`.
+    run_fails : bool
+        The step is about to fail, and its result will be lost: what was written is logged at once.
     """
-    version = lake.write(table, rows, keys, evolve=evolve)
-    counts = rows_by_partition(rows, keys)
-    if keys == [STATIC]:
-        return dg.MaterializeResult(metadata=table_metadata(version, rows) | {"dagster/row_count": len(rows)})
-    for key in keys:
-        context.add_asset_metadata(
-            {"dagster/partition_row_count": counts[key], **(extra or {}).get(key, {})}, partition_key=key
-        )
-    empty = [key for key in keys if not counts[key]]
+    commit = lake.write(table, rows, keys, lineage=lineage, evolve=evolve)
+    described = {**table_metadata(commit, rows), "code_version": code_version(), **(shared or {})}
+    empty = [key for key in keys if not commit.partitions[key].rows and key != STATIC]
     if empty:
         context.log.warning(f"{table}: no rows in {', '.join(empty)}")
-    described = table_metadata(version, rows)
-    if len(keys) > 1:  # what is large stands once, with the newest partition
-        described.pop("preview")
-        newest = rows.filter(pl.col("partition") == keys[-1])
-        context.add_asset_metadata({"preview": dg.MetadataValue.md(preview(newest))}, partition_key=keys[-1])
-    return dg.MaterializeResult(metadata=described)
+    if len(keys) == 1 and not run_fails:
+        return _one(commit, keys[0], {**described, **(extra or {}).get(keys[0], {})})
+    large = {"dagster/column_schema": described.pop("dagster/column_schema")}
+    large["preview"] = dg.MetadataValue.md(preview(rows.filter(pl.col("partition") == keys[-1])))
+    described.pop("preview")
+    metadata = {key: {**described, **_own(commit, key), **(extra or {}).get(key, {})} for key in keys}
+    metadata[keys[-1]] |= large  # what is large stands once, with the newest partition
+    log_materializations(context, {key: commit.partitions[key].hash for key in keys}, metadata)
+    return dg.MaterializeResult(metadata=ALREADY_LOGGED)
+
+
+def _one(commit: Commit, key: str, described: Mapping[str, Any]) -> dg.MaterializeResult:
+    """Describe the only partition, or a table that has none."""
+    content = commit.partitions[key]
+    count = "dagster/row_count" if key == STATIC else "dagster/partition_row_count"
+    return dg.MaterializeResult(
+        metadata={**described, "content_hash": content.hash, count: content.rows},
+        data_version=dg.DataVersion(content.hash),
+    )
+
+
+def _own(commit: Commit, key: str) -> dict[str, Any]:
+    content = commit.partitions[key]
+    return {"content_hash": content.hash, "dagster/partition_row_count": content.rows}

@@ -59,8 +59,10 @@ def _killed(source: Home, folder: Path, job: str, key: str, places: list[str]) -
     begun = copy_home(source, folder / "begun")
     begun.dagster.mkdir()
     shutil.copy(ROOT / "dagster.yaml", begun.dagster)
-    with dg.DagsterInstance.from_config(str(begun.dagster)) as instance:
-        assert instance.get_runs() == []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DAGSTER_HOME", str(begun.dagster))
+        with dg.DagsterInstance.get() as instance:
+            assert instance.get_runs() == []
     homes = {place: copy_home(begun, folder / str(number)) for number, place in enumerate(places)}
     asked = [f"{home.root}={place}" for place, home in homes.items()]
     command = [sys.executable, "-W", "ignore", "-m", "ml_platform_tests.pipelines.killed", job, key, *asked]

@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -12,6 +14,9 @@ from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS, RIDES_A_DAY
 from ml_platform_tests.pipelines.world import FIRST, LAST, World, error_of, faults
 
+if TYPE_CHECKING:
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+
 pytestmark = [pytest.mark.slow, *DAGSTER]
 
 DAY, NEXT, AFTER = "2020-02-01", "2020-02-02", "2020-02-03"  # not loaded yet
@@ -21,20 +26,26 @@ TABLES = ["raw", "validated", "quarantine", "features"]
 Evaluations = dict[str | None, bool]
 
 
-def _evaluations(result: dg.ExecuteInProcessResult, check: str = CHECK) -> Evaluations:
-    found = result.get_asset_check_evaluations()
-    return {each.partition: each.passed for each in found if each.check_name == check}
+def _evaluations(world: World, result: dg.ExecuteInProcessResult, check: str = CHECK) -> Evaluations:
+    """Give what a run found of each partition; under None stands the run as a whole."""
+    records = _history(world, check)
+    return {each.partition: each.status.value == "SUCCEEDED" for each in records if each.run_id == result.run_id}
 
 
 def _stored(world: World) -> Evaluations:
     """Give the newest stored evaluation of each partition, as the UI would find it."""
-    key = dg.AssetCheckKey(dg.AssetKey(["tiny", "validated"]), CHECK)
-    records = world.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
-    return {record.partition: record.status.value == "SUCCEEDED" for record in reversed(records)}
+    return {record.partition: record.status.value == "SUCCEEDED" for record in reversed(_history(world))}
 
 
-def _metadata(result: dg.ExecuteInProcessResult, stage: str) -> dict[str | None, dict[str, object]]:
-    events = result.asset_materializations_for_node(f"tiny__{stage}")
+def _history(world: World, check: str = CHECK) -> "Sequence[AssetCheckExecutionRecord]":
+    key = dg.AssetCheckKey(dg.AssetKey(["tiny", "validated"]), check)
+    return world.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+
+
+def _metadata(world: World, result: dg.ExecuteInProcessResult, stage: str) -> dict[str | None, dict[str, object]]:
+    """Give what a run says of each partition, which it says once."""
+    events = world.materializations(stage, result.run_id)
+    assert len({each.partition for each in events}) == len(events)
     return {each.partition: {name: value.value for name, value in each.metadata.items()} for each in events}
 
 
@@ -47,12 +58,12 @@ def test_one_partition_is_loaded_and_described(loaded: World) -> None:
     result = loaded.run("data", DAY)
     assert result.success
     for stage in ("raw", "validated", "features"):
-        metadata = _metadata(result, stage)[DAY]
+        metadata = _metadata(loaded, result, stage)[DAY]
         assert metadata["dagster/partition_row_count"] == RIDES_A_DAY
         assert metadata["delta/version"] == loaded.lake.version(f"tiny/{stage}")
         assert str(metadata["preview"]).count("\n") == 6
         assert len(loaded.lake.read(f"tiny/{stage}", [DAY])) == RIDES_A_DAY
-    assert _evaluations(result) == {DAY: True}
+    assert _evaluations(loaded, result) == {DAY: True}
 
 
 def test_a_range_says_of_each_partition_its_own(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +71,8 @@ def test_a_range_says_of_each_partition_its_own(loaded: World, monkeypatch: pyte
     monkeypatch.setenv(FAULTS, faults(few_rows=[NEXT]))
     result = loaded.run("data", DAY, AFTER)
     assert result.success
-    assert _evaluations(result) == {DAY: True, NEXT: False, AFTER: True, None: False}
-    counts = {key: each["dagster/partition_row_count"] for key, each in _metadata(result, "validated").items()}
+    assert _evaluations(loaded, result) == {DAY: True, NEXT: False, AFTER: True, None: False}
+    counts = {key: each["dagster/partition_row_count"] for key, each in _metadata(loaded, result, "validated").items()}
     assert counts == {DAY: RIDES_A_DAY, NEXT: 10, AFTER: RIDES_A_DAY}
     assert loaded.run("data", AFTER).success
     assert {key: passed for key, passed in _stored(loaded).items() if key} == {DAY: True, NEXT: False, AFTER: True}
@@ -115,8 +126,8 @@ def test_a_partition_without_rows_is_said_so(
     result = loaded.run("data", DAY, NEXT)
     assert result.success
     assert f"tiny/raw: no rows in {NEXT}" in capfd.readouterr().err
-    assert _evaluations(result) == {DAY: True, NEXT: False, None: False}
-    assert _metadata(result, "raw")[NEXT]["dagster/partition_row_count"] == 0
+    assert _evaluations(loaded, result) == {DAY: True, NEXT: False, None: False}
+    assert _metadata(loaded, result, "raw")[NEXT]["dagster/partition_row_count"] == 0
     assert loaded.lake.read("tiny/features", [NEXT]).is_empty()
 
 
@@ -139,7 +150,7 @@ def test_too_many_bad_rows_fail_the_partition(loaded: World, monkeypatch: pytest
     assert not result.success
     assert f"partition {LAST}: got 20.0% of rows quarantined, most often: passengers" in error_of(result)
     assert _versions(loaded) == before | {"raw": before["raw"] + 1}
-    assert _evaluations(result, "few_rows_quarantined") == {LAST: False}
+    assert _evaluations(loaded, result, "few_rows_quarantined") == {LAST: False}
 
 
 def test_a_bad_partition_of_a_range_takes_none_of_the_good_ones_with_it(
@@ -153,13 +164,13 @@ def test_a_bad_partition_of_a_range_takes_none_of_the_good_ones_with_it(
     assert f"partition {NEXT}: got 20.0% of rows quarantined, most often: passengers" in error_of(result)
     assert len(loaded.lake.read("tiny/validated", [DAY, AFTER])) == 2 * RIDES_A_DAY - 6
     assert len(loaded.lake.read("tiny/validated", [NEXT])) == RIDES_A_DAY
-    shown = _metadata(result, "validated")
+    shown = _metadata(loaded, result, "validated")
     assert {key: each["dagster/partition_row_count"] for key, each in shown.items()} == {
         DAY: RIDES_A_DAY,
         AFTER: RIDES_A_DAY - 6,
     }
     assert shown[AFTER]["rows_quarantined"] == 6
-    assert _evaluations(result, "few_rows_quarantined") == {DAY: True, NEXT: False, AFTER: True}
+    assert _evaluations(loaded, result, "few_rows_quarantined") == {DAY: True, NEXT: False, AFTER: True}
     verdicts = read_verdicts(loaded.lake, "tiny", [DAY, NEXT, AFTER])
     assert {key: each.outcome for key, each in verdicts.items()} == {DAY: "pass", NEXT: "fail", AFTER: "pass"}
     monkeypatch.delenv(FAULTS)
@@ -186,7 +197,7 @@ def test_rows_that_the_source_rejected_count_and_are_kept(loaded: World, monkeyp
     result = loaded.materialize("validated", key=DAY)
     assert result.success
     assert len(loaded.lake.read("tiny/quarantine", [DAY])) == 12
-    assert _metadata(result, "validated")[DAY]["rows_quarantined"] == 12
+    assert _metadata(loaded, result, "validated")[DAY]["rows_quarantined"] == 12
     loaded.lake.write("tiny/rejected", pl.DataFrame([unread] * 7), [DAY])
     result = loaded.materialize("validated", key=DAY)
     assert f"partition {DAY}: got 10.2% of rows quarantined, most often: passengers: no number" in error_of(result)
@@ -213,5 +224,5 @@ def test_a_few_bad_rows_go_to_quarantine(loaded: World, monkeypatch: pytest.Monk
     quarantined = loaded.lake.read("tiny/quarantine", [DAY])
     [(reason, count)] = Counter(quarantined["reason"]).items()
     assert reason.startswith("passengers: ")
-    assert count == _metadata(result, "validated")[DAY]["rows_quarantined"] == 6
+    assert count == _metadata(loaded, result, "validated")[DAY]["rows_quarantined"] == 6
     assert len(loaded.lake.read("tiny/features", [DAY])) == RIDES_A_DAY - 6

@@ -85,10 +85,14 @@ class World:
         """Run `<pipeline>_<job>` for one partition, or for a range in a single run; it may fail."""
         return self.execute(self.definitions.resolve_job_def(f"{self.name}_{job}"), first, last, **options)
 
-    def materialize(self, *stages: str, key: str | None = None, **options: Any) -> dg.ExecuteInProcessResult:
-        """Materialize stages as the UI would, with no job behind them."""
+    def materialize(
+        self, *stages: str, key: str | None = None, last: str | None = None, **options: Any
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize stages as the UI would, with no job behind them; from `key` to `last`, if that is given."""
         job = self.definitions.resolve_implicit_global_asset_job_def()
-        return self.execute(job, key, asset_selection=[dg.AssetKey([self.name, stage]) for stage in stages], **options)
+        return self.execute(
+            job, key, last, asset_selection=[dg.AssetKey([self.name, stage]) for stage in stages], **options
+        )
 
     def execute(
         self, job: dg.JobDefinition, first: str | None, last: str | None = None, **options: Any
@@ -117,6 +121,12 @@ class World:
     def models(self) -> MlflowStore:
         """The registry."""
         return MlflowStore(self.home.mlflow_url, self.home.root / "cache", Path("never loaded here"))
+
+    def materializations(self, stage: str, run_id: str) -> list[dg.AssetMaterialization]:
+        """Give what a run stored of a stage, oldest first."""
+        found = self.instance.fetch_materializations(dg.AssetKey([NAME, stage]), limit=1000)
+        made = [each.asset_materialization for each in reversed(found.records) if each.run_id == run_id]
+        return [each for each in made if each is not None]
 
     def decisions(self, *kinds: str) -> list[Decision]:
         """Give the ledger's decisions, of some kinds."""
