@@ -1,8 +1,9 @@
 """Partitions, mappings and what every asset of a pipeline shares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import wraps
+from inspect import isgeneratorfunction
 from typing import Any
 
 import dagster as dg
@@ -71,11 +72,20 @@ def stage_asset(
 
 
 def _recording(pipeline: Pipeline, make: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the stage a lake that remembers."""
+
+    def completed(context: dg.AssetExecutionContext, resources: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(lake := resources.get("lake"), Lake):
+            return resources
+        said = {"run": context.run.run_id, "code_version": code_version(), "spec_digest": spec_digest(pipeline)}
+        return {**resources, "lake": recorded(lake, said)}
+
     @wraps(make)
     def run(context: dg.AssetExecutionContext, **resources: Any) -> Any:
-        if isinstance(lake := resources.get("lake"), Lake):
-            said = {"run": context.run.run_id, "code_version": code_version(), "spec_digest": spec_digest(pipeline)}
-            resources["lake"] = recorded(lake, said)
-        return make(context, **resources)
+        return make(context, **completed(context, resources))
 
-    return run
+    @wraps(make)
+    def run_and_yield(context: dg.AssetExecutionContext, **resources: Any) -> Iterator[Any]:
+        yield from make(context, **completed(context, resources))
+
+    return run_and_yield if isgeneratorfunction(make) else run  # Dagster asks for the kind of function
