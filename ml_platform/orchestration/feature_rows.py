@@ -28,12 +28,14 @@ def make_features(pipeline: Pipeline, lake: Lake, keys: Sequence[str]) -> pl.Dat
     return made.with_columns(own[PARTITION], pl.lit(plan.digest).alias(PLAN))
 
 
-def read_history(pipeline: Pipeline, lake: Lake, keys: Sequence[str], span: timedelta) -> pl.DataFrame:
+def read_history(
+    pipeline: Pipeline, lake: Lake, keys: Sequence[str], span: timedelta, version: int | None = None
+) -> pl.DataFrame:
     """Read what windows need of the past: these partitions and those that touch a span before them."""
     past = pipeline.plan.history
     assert past is not None  # noqa: S101 - asked only of a pipeline with windows
     wanted = [*pipeline.calendar.keys_before(keys[0], span), *keys]
-    return lake.read(pipeline.table("validated"), wanted, columns=past.columns).drop(PARTITION)
+    return lake.read(pipeline.table("validated"), wanted, columns=past.columns, version=version).drop(PARTITION)
 
 
 def first_known(pipeline: Pipeline, rows: pl.DataFrame) -> pl.DataFrame:
@@ -58,5 +60,5 @@ def publish_history(pipeline: Pipeline, lake: Lake, online: OnlineStore, keys: S
     while published != (version := lake.version(table)):
         newest = max(lake.stamps(table), default=max(keys))
         if not {newest, *pipeline.calendar.keys_before(newest, span)}.isdisjoint(keys):
-            online.publish(pipeline.name, HISTORY, read_history(pipeline, lake, [newest], span))
+            online.publish(pipeline.name, HISTORY, read_history(pipeline, lake, [newest], span, version))
         published = version
