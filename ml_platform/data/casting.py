@@ -6,8 +6,12 @@ every value stays what it is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import polars as pl
+from polars.exceptions import PolarsError
+
+from ml_platform.contracts.errors import SpecError
 
 INSTANT = pl.Datetime("us", "UTC")
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
@@ -15,7 +19,8 @@ _ISO = r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?([.,]\d{1,9})?)? ?(Z|z
 _USUAL = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")  # ISO 8601 too, read faster than by its pattern
 _OFFSETS = ("%z", "%:z", "%#z", "%+")
 _YEARS = (1000, 9999)  # a two-digit year read by %Y is no year
-_EXACT_AT_MOST = 2**53
+_ANY_TIME = pl.Series([datetime(2013, 12, 31, 13, 45, 30, tzinfo=UTC)])
+_EXACT_BELOW = 2**53
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,30 @@ def cast(values: pl.Series, dtype: pl.DataType, rules: TextRules) -> pl.Series:
     return _of_text(values, dtype, rules) if values.dtype == pl.String else _of_value(values, dtype, rules)
 
 
+def check_time_format(form: str) -> None:
+    """Write a time in a format and read it back.
+
+    Raises
+    ------
+    SpecError
+        If polars does not know the format, or it does not name a day.
+    """
+    wrong = "it does not name a day"
+    try:
+        if _formatted(_ANY_TIME.dt.strftime(form), form, TextRules()).null_count() == 0:
+            return
+    except PolarsError as error:
+        wrong = str(error).partition("\n")[0]
+    raise SpecError.because(
+        "source.time_formats", got=f"{form} ({wrong})", expected="a format that reads what it writes",
+        hint="like %d/%m/%Y, or %d/%m/%Y %H:%M",
+    )  # fmt: skip
+
+
 def blanks(values: pl.Series, rules: TextRules) -> pl.Series:
-    """Tell which values are no value: null, or a text that stands for it."""
+    """Tell which values are no value: null, not a number, or a text that stands for it."""
+    if values.dtype.is_float():
+        return values.is_null() | values.is_nan()
     if values.dtype != pl.String:
         return values.is_null()
     return values.is_null() | values.str.strip_chars().is_in(list(rules.nulls))
@@ -100,7 +127,7 @@ def _unusual(text: pl.Series, dtype: pl.DataType, rules: TextRules) -> pl.Series
         return lower.is_in(list(TRUE)).set(~known.fill_null(value=False), None)
     if dtype.is_integer():
         numbers = _finite(text.cast(pl.Float64, strict=False))
-        whole = (numbers == numbers.floor()) & (numbers.abs() <= _EXACT_AT_MOST)
+        whole = (numbers == numbers.floor()) & (numbers.abs() < _EXACT_BELOW)
         return text.cast(dtype, strict=False).zip_with(
             text.cast(dtype, strict=False).is_not_null(),
             numbers.set(~whole.fill_null(value=False), None).cast(dtype, strict=False),

@@ -5,7 +5,7 @@ against types before any data is there.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, product
@@ -152,11 +152,25 @@ def _tried(empty: pl.DataFrame, step: pl.Expr, field: str, text: str) -> pl.Data
             expected=f"an expression that suits its columns, {_listed(empty, step)} ({_first_line(error)})",
             hint="compare numbers with numbers, text with text; CAST(x AS DOUBLE) and the like convert",
         ) from None
-    if len(made) and step.meta.root_names():
+    if any(_crosses_rows(empty, node) for node in _nodes(step)):
         raise SpecError.because(
-            field, got=text, expected="an expression over one row", hint="an aggregate belongs into features.windows"
+            field,
+            got=text,
+            expected="an expression over one row",
+            hint="what is made of several rows belongs into features.windows",
         )
     return made.dtypes[0]
+
+
+def _crosses_rows(empty: pl.DataFrame, node: pl.Expr) -> bool:
+    """Tell an aggregate: of no rows it makes one."""
+    return str(node) == "len()" or (bool(node.meta.root_names()) and len(empty.select(node)) > 0)
+
+
+def _nodes(step: pl.Expr) -> Iterator[pl.Expr]:
+    yield step
+    for each in step.meta.pop():
+        yield from _nodes(each)
 
 
 def _run(frame: pl.DataFrame, step: pl.Expr, field: str) -> pl.Series:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
@@ -137,28 +136,26 @@ class Location:
         """Open a file; what its driver raises, now or while it is read, becomes SourceUnreadable."""
         compression = None if self.format_of(found) == "parquet" else "infer"
         with self._edge(found.name):
-            opened = self._files.open(found.path, "rb", compression=compression)
+            opened = self._file_system().open(found.path, "rb", compression=compression)
         with closing(Stream(opened, lambda: self._edge(found.name))) as stream:
             yield stream
 
-    @cached_property
-    def _files(self) -> Any:
+    def _file_system(self) -> Any:
         from fsspec.core import url_to_fs
 
-        return url_to_fs(self._absolute(self.source.path), **self._options)[0]
-
-    @cached_property
-    def _options(self) -> Mapping[str, Any]:
-        return self.options()
+        files = url_to_fs(self._absolute(self.source.path), **self.options())[0]
+        files.invalidate_cache()  # a file may have come since this process last looked
+        return files
 
     def _find(self, path: str) -> list[Found]:
         with self._edge(path):
-            wanted = self._files._strip_protocol(self._absolute(path))  # noqa: SLF001 - fsspec has no other way
+            files = self._file_system()
+            wanted = files._strip_protocol(self._absolute(path))  # noqa: SLF001 - fsspec has no other way
             if any(sign in path for sign in "*?["):
-                listed = self._files.glob(wanted, detail=True)
+                listed = files.glob(wanted, detail=True)
                 paths = sorted(name for name, entry in listed.items() if entry["type"] == "file")
             else:
-                paths = [wanted] if self._files.isfile(wanted) else []
+                paths = [wanted] if files.isfile(wanted) else []
         if not paths:
             raise SourceUnreadable.because(
                 f"source.path {path}", got="no file", expected="at least one",
@@ -206,7 +203,7 @@ class Location:
         return f" in ${self.source.options_env}" if self.source.options_env else ""
 
     def _masked(self, text: str) -> str:
-        for secret in sorted(_texts(self.__dict__.get("_options", {})), key=len, reverse=True):
+        for secret in sorted(_texts(self.options()), key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 

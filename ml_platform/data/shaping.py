@@ -18,6 +18,7 @@ from ml_platform.data.loaded import CONTENT, ORIGIN, REASON, Target
 PLACE = "__place"  # the line of a file, the number of a row
 CELL_AT_MOST = 1000  # characters of a rejected row's cell that are kept
 _VALUE_AT_MOST = 60
+_GUESSED_FROM = 10_000  # rows
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ class Shaper:
 
     def guess(self, frame: pl.DataFrame) -> "Shaper":
         """Settle the types of columns that only expressions read: text that mostly reads as a number is one."""
-        guesses = {name: self._guesses(frame[name]) for name in self.reads if name not in self.plain}
+        guesses = {
+            name: self._guesses(frame[name].head(_GUESSED_FROM)) for name in self.reads if name not in self.plain
+        }
         known = {name: self.target.types[name] for name in self.plain}
         fitted = self.expressions.fit(known, guesses)
         return replace(self, guessed={name: fitted[name] for name in guesses})
@@ -118,7 +121,12 @@ class Shaper:
         is_bad = reason.is_not_null() & ~is_out
         return Shaped(
             good=rows.with_columns(frame[PLACE]).filter(~is_bad & ~is_out),
-            bad=rejected_rows(what, frame.select(*self.reads, PLACE), rows[PARTITION], reason).filter(is_bad),
+            bad=rejected_rows(
+                what,
+                frame.select(*self.reads, PLACE).filter(is_bad),
+                rows[PARTITION].filter(is_bad),
+                reason.filter(is_bad),
+            ),
             filtered=rows[PARTITION].filter(is_out),
         )
 
@@ -133,8 +141,8 @@ class Shaper:
             except TypeError as error:
                 wrong.append(f"{name} ({error}, not {type_name(dtype)})")
                 continue
-            is_lost = read[name].is_null() & ~blanks(frame[name], self.rules)
-            if is_lost.any():  # the texts are made only then
+            if read[name].null_count() > frame[name].null_count():  # no other column has lost a value
+                is_lost = read[name].is_null() & ~blanks(frame[name], self.rules)
                 faults.add(name, is_lost, pl.format(f"{name}: '{{}}' is not {type_name(dtype)}", _short(frame[name])))
         if wrong:
             raise SchemaMismatch.because(
@@ -144,7 +152,9 @@ class Shaper:
         return pl.DataFrame(read)
 
     def _guesses(self, values: pl.Series) -> list[pl.DataType]:
-        if values.dtype != pl.String:
+        if values.dtype.is_numeric():
+            return [pl.Float64()]  # a later part of the source may have fractions where the first has none
+        if values.dtype not in (pl.String, pl.Null):
             return [values.dtype]
         given = len(values) - blanks(values, self.rules).sum()
         return [dtype for dtype in GUESSES if 2 * cast(values, dtype, self.rules).count() >= given]

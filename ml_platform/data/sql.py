@@ -2,15 +2,15 @@
 
 The bounds are instants. PostgreSQL gets them with their zone, and its session's zone is the source's, so that columns
 without a zone compare as they are meant. Other databases get the wall clock of the source's zone; SQLite has no times,
-only text, and gets `YYYY-MM-DD HH:MM:SS`.
+only text, and gets `YYYY-MM-DD`, with ` HH:MM:SS` after it where that is not midnight.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -59,8 +59,11 @@ class SqlReader:
         gathering = Gathering(self.shaper.target, keys)
         place = Place(self.name, frozenset(keys).__contains__, "not one of those asked for", keys[0])
         url = self._url()
-        with self._edge(url), self._engine(url).connect() as connection:
-            result = self._run(connection, keys)
+        with (
+            self._edge(url),
+            self._engine(url).connect() as connection,
+            closing(self._run(connection, keys)) as result,
+        ):
             names = list(result.keys())
             self._refuse_twice(names)
             self.shaper.require(self.name, names)
@@ -75,13 +78,14 @@ class SqlReader:
         zone = self.shaper.rules.zone
         bounds: dict[str, Any] = {"start": window.start, "end": window.end}
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT set_config('TimeZone', :zone, false)"), {"zone": zone})
+            connection.scalar(text("SELECT set_config('TimeZone', :zone, false)"), {"zone": zone})
         else:
             bounds = {name: at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for name, at in bounds.items()}
         if connection.dialect.name == "sqlite":
             connection.execute(text("PRAGMA query_only = ON"))
-            bounds = {name: at.isoformat(" ", "seconds") for name, at in bounds.items()}
-        return connection.execute(text(self.source.query), bounds)
+            bounds = {name: _sqlite_text(at) for name, at in bounds.items()}
+        options = {"stream_results": True, "max_row_buffer": ROWS_AT_ONCE}
+        return connection.execute(text(self.source.query), bounds, execution_options=options)
 
     def _shaped(self, result: "CursorResult[Any]", names: Sequence[str]) -> Iterator[Shaped]:
         shaper, row = None, 1
@@ -114,8 +118,7 @@ class SqlReader:
         is_postgres = url.get_backend_name() == "postgresql"
         waits = {"connect_timeout": SECONDS_TO_CONNECT} if is_postgres and "connect_timeout" not in url.query else {}
         engine = create_engine(url, poolclass=NullPool, connect_args=waits)
-        options = {"postgresql_readonly": True} if is_postgres else {}
-        return engine.execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE, **options)
+        return engine.execution_options(postgresql_readonly=True) if is_postgres else engine
 
     def _refuse_twice(self, names: Sequence[str]) -> None:
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -161,6 +164,11 @@ def _series(name: str, values: Sequence[Any]) -> pl.Series:
     if kinds <= {int, float}:
         return pl.Series(name, values, pl.Float64, strict=False)
     return pl.Series(name, [None if value is None else _text(value) for value in values], pl.String)
+
+
+def _sqlite_text(at: datetime) -> str:
+    """Write a bound so that it sorts before every way to write its instant: a bare day sorts before its first hour."""
+    return at.date().isoformat() if at.time() == time() else at.isoformat(" ", "seconds")
 
 
 def _text(value: object) -> str:

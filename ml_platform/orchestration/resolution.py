@@ -25,7 +25,7 @@ from ml_platform.data.loaded import Reader, Target, raw_types
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
 from ml_platform.features.window_plan import HISTORY
-from ml_platform.orchestration.source_readers import expression_faults, reader_of
+from ml_platform.orchestration.source_readers import reader_of, source_faults
 from ml_platform.orchestration.spec_checks import (
     Types,
     column_faults,
@@ -136,7 +136,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     if faults := faults or list(feature_faults(spec, made)):
         raise refusal(path, faults)
     target = Target(schema, Calendar(spec.partitions), spec.event_time)
-    if faults := list(expression_faults(spec, target)):
+    if faults := list(source_faults(spec, target)):
         raise refusal(path, faults)
     lookups = {name: found["features", "lookups", name, "load"] for name in spec.features.lookups}
     reader = reader_of(spec, target, path.parent, found.get(("source", "load")))

@@ -1,12 +1,12 @@
 """From the source of a spec to the reader that loads it; what can be wrong with its expressions is found at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.spec import FilesSource, PipelineSpec, PythonSource
-from ml_platform.data.casting import TextRules
+from ml_platform.data.casting import TextRules, check_time_format
 from ml_platform.data.expressions import Expressions
 from ml_platform.data.files import FilesReader
 from ml_platform.data.loaded import Reader, Target
@@ -39,17 +39,25 @@ def reader_of(spec: PipelineSpec, target: Target, folder: Path, function: Load |
     return SqlReader(source, lambda: read_variable(source.url_env), shaper)
 
 
-def expression_faults(spec: PipelineSpec, target: Target) -> Iterator[Fault]:
-    """Hold `derive` and `where` against the schema's types; what the schema does not have may be of any type."""
+def source_faults(spec: PipelineSpec, target: Target) -> Iterator[Fault]:
+    """Try time formats, and hold `derive` and `where` against the schema's types; other columns may be of any type."""
     source = spec.source
     known = {name: dtype for name, dtype in target.types.items() if name not in source.derive}
-    try:
-        Expressions(source.derive, source.where).fit(known)
-    except SpecError as error:
-        field, _, said = str(error).partition(": got ")
-        got, _, rest = said.partition(", expected ")
-        expected, _, hint = rest.partition(". Hint: ")
-        yield Fault(tuple(field.split(".")), got, expected, hint)
+    tries: list[Callable[[], object]] = [lambda: Expressions(source.derive, source.where).fit(known)]
+    if isinstance(source, FilesSource):
+        tries += [lambda form=form: check_time_format(form) for form in source.time_formats]
+    for each in tries:
+        try:
+            each()
+        except SpecError as error:
+            yield _fault(error)
+
+
+def _fault(error: SpecError) -> Fault:
+    field, _, said = str(error).partition(": got ")
+    got, _, rest = said.partition(", expected ")
+    expected, _, hint = rest.partition(". Hint: ")
+    return Fault(tuple(field.split(".")), got, expected, hint)
 
 
 def _text_rules(spec: PipelineSpec) -> TextRules:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ml_platform.contracts.spec.parts import PythonPath, Share, SomeTime, SpecPart, SqlExpression, Variable, Zone
 
@@ -10,6 +10,26 @@ CheckName = Literal[
     "rows_at_least", "volume_is_usual", "key_is_unique", "nulls_are_few", "categories_are_known", "values_in_range",
     "data_is_fresh", "few_rows_quarantined", "expectations",
 ]  # fmt: skip
+
+
+def _separates(value: str) -> str:
+    if not value.isascii() or value in '"\r\n\0':
+        raise ValueError("expected an ASCII character other than a quote or a line end")
+    return value
+
+
+def _text_encoding(value: str) -> str:
+    try:
+        b"".decode(value)
+    except LookupError:
+        raise ValueError("expected an encoding of text that Python knows, like utf-8, utf-16 or cp1252") from None
+    return value
+
+
+def _time_format(value: str) -> str:
+    if "%" not in value or "%Z" in value:
+        raise ValueError("expected a format like %d/%m/%Y %H:%M; a zone by name (%Z) is not read, set timezone instead")
+    return value
 
 
 class _Tabular(SpecPart):
@@ -33,16 +53,19 @@ class FilesSource(_Tabular):
     """CSV or Parquet files: a glob, or a template with `{partition}` or `{partition:%Y/%m}` in it.
 
     A relative path is looked up from the folder of the YAML file; a URL (`s3://`, `gs://`, `az://`, `dvc://`, ...) goes
-    through fsspec, with the options that the variable `options_env` holds as JSON.
+    through fsspec, with the options that the variable `options_env` holds as JSON. Each column of a CSV file is read by
+    the schema's types: numbers and true/false as usually written, times by `time_formats` in turn and else by ISO 8601,
+    in `timezone` (the pipeline's, if left out) where they name no zone. Of a time that the clocks went through twice
+    the first is meant; one that they skipped, like any value that cannot be read, rejects its row.
     """
 
     kind: Literal["files"]
     path: Annotated[str, Field(min_length=1, max_length=1000)]
     format: Literal["csv", "parquet"] | None = None
     options_env: Variable | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    encoding: str = "utf-8"
-    time_formats: list[str] = []
+    delimiter: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_separates)] = ","
+    encoding: Annotated[str, AfterValidator(_text_encoding)] = "utf-8"
+    time_formats: list[Annotated[str, AfterValidator(_time_format)]] = []
     timezone: Zone | None = None
     null_values: list[str] = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
     empty: Literal["refuse", "allow"] = "refuse"
