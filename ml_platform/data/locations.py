@@ -102,7 +102,7 @@ class Location:
         SourceUnreadable
             If there is none, or the file system cannot be asked.
         """
-        return self._find(TEMPLATE.sub("*", self.source.path))
+        return self._find(TEMPLATE.sub(lambda match: re.sub("[^/]+", "*", match[1] or "*"), self.source.path))
 
     def of(self, keys: Sequence[str]) -> dict[str, list[Found]]:
         """Give the files of partitions, by the path that the template makes of them.
