@@ -178,6 +178,8 @@ class CsvText:
                 text = decoder.decode(chunk).encode()
             except UnicodeDecodeError as error:
                 line += error.object.count(b"\n", 0, error.start)
+                if b"\0" in error.object and codecs.lookup(self.encoding).name[:6] not in ("utf-16", "utf-32"):
+                    raise self._binary(f"{self.name}:{line}", "a NUL byte") from None
                 raise SourceUnreadable.because(
                     f"{self.name}:{line}", got=f"byte 0x{error.object[error.start]:02x}",
                     expected=f"text in {self.encoding}",
@@ -185,7 +187,7 @@ class CsvText:
                 ) from None  # fmt: skip
             if b"\0" in text:
                 at = line + text.count(b"\n", 0, text.index(b"\0"))
-                self._refuse_as_binary(f"{self.name}:{at}", "a NUL byte")
+                raise self._binary(f"{self.name}:{at}", "a NUL byte")
             line += text.count(b"\n")
             yield text
         self._finish(decoder, line)
@@ -202,15 +204,15 @@ class CsvText:
     def _refuse_binary(self, chunk: bytes) -> None:
         for magic, said in _OTHERS.items():
             if chunk.startswith(magic):
-                self._refuse_as_binary(self.name, said)
+                raise self._binary(self.name, said)
         if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in self.encoding:
             raise SourceUnreadable.because(
                 self.name, got="text in UTF-16", expected=f"text in {self.encoding}",
                 hint="set source.encoding to utf-16",
             )  # fmt: skip
 
-    def _refuse_as_binary(self, where: str, said: str) -> None:
-        raise SourceUnreadable.because(
+    def _binary(self, where: str, said: str) -> SourceUnreadable:
+        return SourceUnreadable.because(
             where, got=said, expected="CSV, which is text", hint="set source.format to what it is, or source.encoding"
         )
 

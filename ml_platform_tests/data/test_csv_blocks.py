@@ -91,6 +91,7 @@ REFUSED = {
     "empty": (b"", {}, r"f\.csv: got an empty file, expected a line of column names\. Hint"),
     "blank": (b"\n\r\n", {}, r"f\.csv: got an empty file"),
     "binary": (b"a,b\n1,\0\n", {}, r"f\.csv:2: got a NUL byte, expected CSV, which is text\. Hint"),
+    "binary that is no text either": (bytes(range(256)), {}, r"f\.csv:2: got a NUL byte"),
     "parquet": (b"PAR1\0", {}, r"f\.csv: got a Parquet file, expected CSV.* Hint: set source\.format"),
     "excel": (b"PK\x03\x04rest", {}, r"f\.csv: got a zip archive or an Excel file"),
     "latin-1": (b"a,b\n1,2\n\xe9,2\n", {}, r"f\.csv:3: got byte 0xe9, expected text in utf-8\. Hint: set source\.enc"),

@@ -20,7 +20,7 @@ def _separates(value: str) -> str:
 
 def _text_encoding(value: str) -> str:
     try:
-        b"".decode(value)
+        "a".encode(value)
     except LookupError:
         raise ValueError("expected an encoding of text that Python knows, like utf-8, utf-16 or cp1252") from None
     return value
