@@ -1,10 +1,9 @@
-"""Cutting a CSV file into blocks of whole records before anything parses it: bounded, decoded, each record counted.
+"""Cutting a CSV file into blocks of whole records before anything parses it: each bounded, and its fields counted.
 
-What would mislead a parser is found here by file and line: bytes that are no text, a record without end, a quote in the
-middle of a field, a record with too many or too few fields. Nothing here knows what a column means.
+What would mislead a parser is found here by file and line: a record without end, a quote in the middle of a field, a
+record with too many or too few fields. Nothing here knows what a column means.
 """
 
-import codecs
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_platform.contracts.errors import SourceUnreadable, examples
+from ml_platform.data.csv_text import utf8_chunks
 
-BLOCK_BYTES = 16 * 2**20
 RECORD_BYTES_AT_MOST = 4 * 2**20
 NEWLINE, RETURN, QUOTE = 10, 13, 34
 _SHOWN_FIELDS = 100
 _SHOWN_CHARACTERS = 1000
-_OTHERS = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a zip archive or an Excel file", b"\x1f\x8b": "a gzip archive"}
 Places = npt.NDArray[np.int64]
 
 
@@ -132,7 +130,7 @@ class CsvText:
     def _pieces(self) -> Iterator[_Records]:
         """Cut the text after the last whole record of each block."""
         carried, line = b"", 1
-        for chunk in self._chunks():
+        for chunk in utf8_chunks(self.name, self.stream, self.encoding):
             records = self._split(carried + chunk, line)
             if len(records.ends):
                 yield records
@@ -165,56 +163,6 @@ class CsvText:
             self._refuse_long(int(ends[longest] - starts[longest]), int(lines[longest]))
         before = np.searchsorted(delimiters, ends)
         return _Records(content, starts, ends, lines, np.diff(before, prepend=0) + 1)
-
-    def _chunks(self) -> Iterator[bytes]:
-        """Read the file as UTF-8."""
-        encoding = "utf-8-sig" if codecs.lookup(self.encoding).name == "utf-8" else self.encoding
-        decoder, line, is_first = codecs.getincrementaldecoder(encoding)(), 1, True
-        while chunk := self.stream.read(BLOCK_BYTES):
-            if is_first:
-                self._refuse_binary(chunk)
-                is_first = False
-            try:
-                text = decoder.decode(chunk).encode()
-            except UnicodeDecodeError as error:
-                line += error.object.count(b"\n", 0, error.start)
-                if b"\0" in error.object and codecs.lookup(self.encoding).name[:6] not in ("utf-16", "utf-32"):
-                    raise self._binary(f"{self.name}:{line}", "a NUL byte") from None
-                raise SourceUnreadable.because(
-                    f"{self.name}:{line}", got=f"byte 0x{error.object[error.start]:02x}",
-                    expected=f"text in {self.encoding}",
-                    hint="set source.encoding to the one it was written in, often latin-1 or cp1252",
-                ) from None  # fmt: skip
-            if b"\0" in text:
-                at = line + text.count(b"\n", 0, text.index(b"\0"))
-                raise self._binary(f"{self.name}:{at}", "a NUL byte")
-            line += text.count(b"\n")
-            yield text
-        self._finish(decoder, line)
-
-    def _finish(self, decoder: codecs.IncrementalDecoder, line: int) -> None:
-        try:
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            raise SourceUnreadable.because(
-                f"{self.name}:{line}", got="half a character at its end", expected=f"text in {self.encoding}",
-                hint="copy the file again",
-            ) from None  # fmt: skip
-
-    def _refuse_binary(self, chunk: bytes) -> None:
-        for magic, said in _OTHERS.items():
-            if chunk.startswith(magic):
-                raise self._binary(self.name, said)
-        if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in self.encoding:
-            raise SourceUnreadable.because(
-                self.name, got="text in UTF-16", expected=f"text in {self.encoding}",
-                hint="set source.encoding to utf-16",
-            )  # fmt: skip
-
-    def _binary(self, where: str, said: str) -> SourceUnreadable:
-        return SourceUnreadable.because(
-            where, got=said, expected="CSV, which is text", hint="set source.format to what it is, or source.encoding"
-        )
 
     def _refuse_long(self, length: int, line: int) -> None:
         if length > RECORD_BYTES_AT_MOST:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml_platform.contracts.errors import SchemaMismatch, SourceUnreadable
-from ml_platform.data import csv_blocks
+from ml_platform.data import csv_text
 from ml_platform.data.lake import PARTITION
 from ml_platform.data.loaded import REJECTED_TYPES, Loaded
 from ml_platform.data.sources import read_as
@@ -143,7 +143,7 @@ def test_no_row_is_lost_or_counted_twice(
     block_bytes: int,
 ) -> None:
     """Partitions asked for one by one give what they give together, and every row of a file is somewhere."""
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(csv_text, "CHUNK_BYTES", block_bytes)
     anchor = ("2013-01-02", "1", "3", "")
     written = {
         f"{place}.csv": HEADER + "".join(f"r,{at},{fare},{seats}{more}\n" for at, fare, seats, more in [anchor, *rows])
