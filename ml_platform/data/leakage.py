@@ -61,8 +61,13 @@ def _some(rows: pl.DataFrame, spec: PipelineSpec) -> pl.DataFrame:
     step = -(-len(rows) // ASKED_ROWS_AT_MOST)
     if step <= 1:
         return rows
-    order = rows.select(spec.event_time, *spec.key).with_row_index("__row").sort(spec.event_time, *spec.key)["__row"]
+    order = rows.select(_named(spec)).with_row_index("__row").sort(spec.event_time, *spec.key)["__row"]
     return rows[order.gather_every(step)]
+
+
+def _named(spec: PipelineSpec) -> list[str]:
+    """Give the columns that tell which row is meant: a key may hold the event time."""
+    return list(dict.fromkeys([*spec.key, spec.event_time]))
 
 
 def _keys(rows: pl.DataFrame, spec: PipelineSpec) -> LeakageFinding:
@@ -76,7 +81,8 @@ def _windows(rows: pl.DataFrame, spec: PipelineSpec, calendar: Calendar, as_of: 
     at, part = pl.col(spec.event_time), pl.col(PART)
     windows = boundaries(spec.split, calendar, as_of).items()
     inside = [(part == name) & (at >= start) & (at < end) for name, (start, end) in windows]
-    strays = rows.filter(~pl.any_horizontal(inside).fill_null(value=False)).select(*spec.key, at, part).sort(pl.all())
+    is_inside = pl.any_horizontal(inside).fill_null(value=False)
+    strays = rows.filter(~is_inside).select(*_named(spec), part).sort(pl.all())
     name, good = "rows_lie_in_the_window_of_their_part", "Every row lies in the window of its part."
     return _finding(name, strays, good, "rows lie outside the window of their part", **_gaps(rows, spec))
 
@@ -114,7 +120,7 @@ def _groups(rows: pl.DataFrame, by: str) -> LeakageFinding:
 
 
 def _folds(rows: pl.DataFrame, spec: PipelineSpec, calendar: Calendar, as_of: str) -> LeakageFinding:
-    rows = rows.select(*spec.key, spec.event_time, KNOWN_AT, PART)
+    rows = rows.select(*_named(spec), KNOWN_AT, PART)
     at, strays, numbers = pl.col(spec.event_time), [], {}
     for number, fold in enumerate(rolling_folds(spec.split, calendar, as_of), start=1):
         placed = fold_rows(rows, fold, spec.event_time)

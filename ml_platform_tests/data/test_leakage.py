@@ -55,6 +55,15 @@ def test_an_honest_cut_keeps_its_certificate(kind: str) -> None:
     assert ("folds_keep_the_order_of_time" in names) is (kind == "time with folds")
 
 
+@pytest.mark.parametrize("kind", ["time", "time with folds"])
+def test_the_event_time_may_be_a_part_of_the_key(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing else tells two rows apart; also where only some rows are judged."""
+    rows, spec = training_set(HONEST, LABELS, **KINDS[kind])
+    both = spec.model_copy(update={"key": [*spec.key, spec.event_time]})
+    monkeypatch.setattr(leakage, "ASKED_ROWS_AT_MOST", COUNT // 2)
+    assert _outcomes(certify(rows, both, AS_OF)) == set()
+
+
 def test_a_regression_keeps_its_certificate() -> None:
     """It has no classes that a value could tell."""
     certificate = certify(*_args(training_set(HONEST, HONEST["x"] * 2 + pl.Series(RNG.normal(size=COUNT)))))
