@@ -1,13 +1,14 @@
-"""The command line `ml-platform`: run everything, serve, read the ledger, look at data and features, see the demo."""
+"""The command line `ml-platform`: make a pipeline, run everything, serve, read the ledger, see the demo."""
 
 import sys
 
 import typer
 
-from ml_platform.cli import ledger, running
+from ml_platform.cli import authoring, ledger, running
 from ml_platform.contracts.errors import PlatformError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+authoring.add_to(app)
 running.add_to(app)
 ledger.add_to(app)
 

@@ -62,8 +62,15 @@ def read_times(text: pl.Series, formats: Sequence[str]) -> pl.Series:
     return read
 
 
-def guess_time_formats(text: pl.Series) -> tuple[str, ...]:
+def guess_time_formats(text: pl.Series, odd_at_most: float = 0.0) -> tuple[str, ...]:
     """Find the formats by which every text is a time; none beside ISO 8601 if they all are that.
+
+    Parameters
+    ----------
+    text : (n_rows,)
+        Texts or nulls.
+    odd_at_most : float
+        Share of the distinct texts that may be no time at all.
 
     Returns
     -------
@@ -80,7 +87,8 @@ def guess_time_formats(text: pl.Series) -> tuple[str, ...]:
     are_numbers = left.str.contains(_NUMBER).all() and not left.str.contains(r"^[0-9]{8}$").all()
     if left.is_empty() or are_numbers:
         return ()
-    families = [_fitting(left, dates) for dates in (_DAY_FIRST + _OTHERS, _MONTH_FIRST + _OTHERS)]
+    odd = int(odd_at_most * len(values))
+    families = [_fitting(left, dates, odd) for dates in (_DAY_FIRST + _OTHERS, _MONTH_FIRST + _OTHERS)]
     found = [family for family in families if family]
     if len(found) > 1 and found[0] != found[1]:
         raise ContractError.because(
@@ -131,8 +139,8 @@ def _infer(values: pl.Series, time_formats: Sequence[str]) -> FieldType:
     return "string" if read_times(values, (*time_formats, *ISO_FORMATS)).null_count() else "timestamp"
 
 
-def _fitting(values: pl.Series, dates: Sequence[str]) -> tuple[str, ...]:
-    """Give the fewest formats, in order, that read all values; none if some value stays unread."""
+def _fitting(values: pl.Series, dates: Sequence[str], odd: int) -> tuple[str, ...]:
+    """Give the fewest formats, in order, that read all values but a few odd ones; none if more stay unread."""
     used: list[str] = []
     left = values
     for each in (f"{date}{clock}" for date in dates for clock in _CLOCKS):
@@ -141,5 +149,5 @@ def _fitting(values: pl.Series, dates: Sequence[str]) -> tuple[str, ...]:
             used.append(each)
         left = unread
         if left.is_empty():
-            return tuple(used)
-    return ()
+            break
+    return tuple(used) if len(left) <= odd else ()

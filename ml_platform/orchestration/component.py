@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema
 
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.orchestration.graph import pipeline_definitions
+from ml_platform.orchestration.new_pipeline import PipelineScaffolder
 from ml_platform.orchestration.resolution import Pipeline, resolve
 
 
@@ -22,6 +23,7 @@ class _Attributes(RootModel[dict[str, Any]]):
         return handler(PipelineSpec.__pydantic_core_schema__)
 
 
+@dg.scaffold_with(PipelineScaffolder)
 class MLPipeline(dg.Component):
     """A machine-learning pipeline, from a source to an endpoint that is watched."""
 

@@ -1,0 +1,174 @@
+"""A pipeline drafted from a sample: every choice made, with what the author should know of it."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+from typing import Any
+
+import polars as pl
+import yaml
+
+from ml_platform.authoring.clock import clock_features
+from ml_platform.authoring.features import Features, LeftOut, choose_features
+from ml_platform.authoring.key import Key, choose_key
+from ml_platform.authoring.levels import require_level, require_written
+from ml_platform.authoring.sample import Sample
+from ml_platform.authoring.span import DAYS, Span, choose_span
+from ml_platform.authoring.target import require_target
+from ml_platform.authoring.wanted import Wanted
+from ml_platform.authoring.writing import render
+from ml_platform.contracts.metrics import Task
+from ml_platform.contracts.spec.parts import read_duration
+from ml_platform.data.lake import PARTITION
+from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART
+
+KNOWN_AFTER = "1d"
+QUARANTINE_AT_LEAST = 0.05
+TAKEN_NAMES = (PARTITION, DAY, LABEL, KNOWN_AT, PART)
+TRAILING = 28
+GATES: Mapping[Task, tuple[Mapping[str, Any], ...]] = {
+    "binary": (
+        {"metric": "roc_auc", "versus": "baseline", "better_by": 0.02},
+        {"metric": "log_loss", "versus": "champion", "worse_by_at_most": 0.005},
+    ),
+    "regression": (
+        {"metric": "rmse", "versus": "baseline", "better_by": 0.0},
+        {"metric": "mae", "versus": "baseline", "better_by": 0.0},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The text of a pipeline, and the choices that an author wants to be told of."""
+
+    name: str
+    label: str
+    text: str
+    task: Task
+    key: Key
+    span: Span
+    features: Features
+    left_out: tuple[LeftOut, ...]
+    derived: Mapping[str, str]
+    assumed: str | None
+    sample: Sample
+
+    @property
+    def description(self) -> str:
+        """What the pipeline is for, in a sentence."""
+        return self.attributes["description"]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What stands under `attributes:`."""
+        return yaml.safe_load(self.text)["attributes"]
+
+
+def draft(name: str, wanted: Wanted, sample: Sample) -> Draft:
+    """Draft a pipeline.
+
+    Raises
+    ------
+    SpecError
+        If what the author said and what the sample holds do not make a pipeline.
+    NotEnoughRows
+        If there is too little to train on.
+    """
+    require_level(wanted.level)
+    rows = sample.rows
+    task = require_target(rows[wanted.label], wanted.task)
+    key = choose_key(rows, wanted.time, wanted.label, wanted.key)
+    features = choose_features(rows, wanted.label, task, wanted.time, spoken_for(wanted, sample, key), wanted.columns)
+    known_after = read_duration(wanted.known_after or KNOWN_AFTER)
+    assert isinstance(known_after, timedelta)  # noqa: S101 - Wanted has seen to it
+    span = choose_span(sample.rows_by_day, wanted.every, known_after)
+    derived = clock_features(rows[wanted.time], features.kept)
+    assumed = KNOWN_AFTER if wanted.known_after is None and wanted.known_at is None else None
+    left_out = worth_telling(features, wanted, key, sample)
+    text = render(dict(_values(name, wanted, sample, task, key, span, features, derived)))
+    made = Draft(
+        name, wanted.target_sql or wanted.label, text, task, key, span, features, left_out, derived, assumed, sample
+    )
+    require_written(wanted.level, made.attributes)
+    return made
+
+
+def spoken_for(wanted: Wanted, sample: Sample, key: Key) -> dict[str, str]:
+    """Name the columns that are no features whatever they hold, and why."""
+    parts = dict.fromkeys(TAKEN_NAMES, "the platform has a column of this name")
+    parts |= dict.fromkeys(key.columns, "the key")
+    if wanted.target_sql is not None:
+        parts |= dict.fromkeys(sample.target_columns, f"the target is made of it: {wanted.target_sql}")
+    if wanted.known_at is not None:
+        parts[wanted.known_at] = "when the target became known"
+    return parts | {wanted.label: "the target", wanted.time: "the time of the prediction"}
+
+
+def worth_telling(features: Features, wanted: Wanted, key: Key, sample: Sample) -> tuple[LeftOut, ...]:
+    """Give the columns left out whose reason is not plain from their part in the pipeline."""
+    plain = (*key.columns, wanted.time, wanted.label)
+    lacking = (LeftOut(name, f"{file} lacks it") for name, file in sample.missing.items())
+    return (*(each for each in features.left_out if each.column not in plain), *lacking)
+
+
+def _values(
+    name: str,
+    wanted: Wanted,
+    sample: Sample,
+    task: Task,
+    key: Key,
+    span: Span,
+    features: Features,
+    derived: Mapping[str, str],
+) -> Iterator[tuple[str, Any]]:
+    """Give what the template asks for."""
+    yield from {
+        "name": name, "level": wanted.level, "timezone": wanted.timezone, "event_time": wanted.time,
+        "description": f"Predicts {wanted.target_sql or wanted.label}, asked at {wanted.time}.",
+        "sample_rows": len(sample.rows), "rows": sum(sample.rows_by_day.values()),
+        "first_on": min(sample.rows_by_day), "last_on": max(sample.rows_by_day),
+        "source": sample.source, "key": list(key.columns), "key_repeated": key.repeated,
+        "every": span.every, "start": span.start, "end": span.end, "usual": span.usual,
+        "inputs": list(features.kept), "derive": derived, "columns": [*features.kept, *derived],
+        "left_out": worth_telling(features, wanted, key, sample), "gates": GATES[task],
+    }.items()  # fmt: skip
+    known = {"known_at": wanted.known_at} if wanted.known_at else {"known_after": wanted.known_after or KNOWN_AFTER}
+    yield "label", {"column": wanted.label, "task": task, **known}
+    yield "known_assumed", wanted.known_at is None and wanted.known_after is None
+    yield "split", _split(span)
+    # Rows without a time count with the first partition of their file: there they are many.
+    faulty = sample.unreadable_share + sample.timeless / (sample.timeless + span.usual)
+    yield "quarantine_at_most", max(QUARANTINE_AT_LEAST, math.ceil(150 * faulty) / 100)
+    yield "rows_at_least", max(1, min(span.usual // 5, min(span.rows) // 2))
+    yield "volume_change_at_most", _volume_change(span.rows)
+    yield "null_shares", _null_shares(sample.rows, features.kept, wanted.time, span.usual)
+    yield "min_data_in_leaf", 100 if span.train * span.usual > 20_000 else 20
+    window = max(7, DAYS[span.every])
+    drifted = max(1, len(features.kept) // 4)
+    yield "monitoring", {"window": f"{window}d", "psi_at_most": 0.2, "drifted_columns_at_least": drifted}
+    yield "cool_down", f"{window}d"
+
+
+def _split(span: Span) -> dict[str, str]:
+    parts = {
+        "train": span.train, "train_at_least": max(1, span.train // 2), "validation": span.held_out,
+        "holdout": span.held_out, "embargo": span.delay, "label_delay": span.delay,
+    }  # fmt: skip
+    return {part: f"{days}d" for part, days in parts.items() if days}
+
+
+def _volume_change(rows: tuple[int, ...]) -> float:
+    """Allow some more change against the trailing median than the files show."""
+    seen = [abs(now / median(rows[max(0, place - TRAILING) : place]) - 1) for place, now in enumerate(rows) if place]
+    return max(0.5, math.ceil(1.25 * max(seen) * 20) / 20)
+
+
+def _null_shares(rows: pl.DataFrame, names: tuple[str, ...], time: str, usual: int) -> dict[str, float]:
+    """Allow each feature more missing values than its worst month has; where that is everything, nothing is said."""
+    months = rows.group_by(pl.col(time).dt.truncate("1mo")).agg(pl.col(names).null_count() / pl.len())
+    worst = {name: float(months[name].max()) for name in names}  # type: ignore[arg-type]
+    allowed = {name: share + max(0.05, 5 * math.sqrt(share * (1 - share) / usual)) for name, share in worst.items()}
+    return {name: math.ceil(share * 100) / 100 for name, share in allowed.items() if share < 1}

@@ -1,0 +1,164 @@
+"""A new pipeline loads before it is there, by the command and by Dagster; what is refused leaves nothing."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+from dagster.components.component_scaffolding import scaffold_object
+from dagster.components.testing import create_defs_folder_sandbox
+from typer.testing import CliRunner
+
+from ml_platform.authoring.levels import LEVELS, parts_of, require_written
+from ml_platform.cli import app
+from ml_platform.contracts.errors import NotEnoughRows, PlatformError, SourceUnreadable, SpecError
+from ml_platform.orchestration import MLPipeline
+from ml_platform.orchestration.new_pipeline import new_pipeline
+from ml_platform.orchestration.resolution import resolve
+from ml_platform_tests.authoring.worlds import parcels, said, write
+from ml_platform_tests.pipelines.marks import DAGSTER
+from ml_platform_tests.pipelines.project import SHELL
+
+pytestmark = DAGSTER
+
+COMPONENT = "ml_platform.orchestration.MLPipeline"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a project with data in it, and go there."""
+    (tmp_path / "pyproject.toml").touch()
+    write(tmp_path / "data", "a.csv", parcels())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _spec(project: Path, name: str = "parcels") -> dict[str, object]:
+    return yaml.safe_load((project / "mine" / "defs" / name / "defs.yaml").read_text())["attributes"]
+
+
+def test_a_new_pipeline_is_what_the_sample_says(project: Path) -> None:
+    made, kept = new_pipeline("parcels", said(), project / "mine" / "defs")
+    spec = _spec(project)
+    assert kept == []
+    assert spec["key"] == ["parcel_id"]
+    assert spec["label"] == {"column": "is_late", "task": "binary", "known_after": "0h"}
+    assert spec["source"] == {"kind": "files", "path": "../../../data/*.csv"}
+    assert spec["features"]["columns"] == ["depot", "weight_kg", "hours", "hour", "weekday"]  # type: ignore[index]
+    assert spec["partitions"]["every"] == made.span.every == "day"  # type: ignore[index]
+    assert sorted(each.name for each in (project / "mine" / "defs" / "parcels").iterdir()) == [
+        "__init__.py", "defs.yaml", "schema.yaml",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if all(part.exists for part in parts_of(level))])
+def test_each_level_that_exists_loads_and_has_its_parts(level: int, project: Path) -> None:
+    new_pipeline("parcels", said(level=level), project / "mine" / "defs")
+    path = project / "mine" / "defs" / "parcels" / "defs.yaml"
+    resolve(_spec(project), path, "parcels")
+    require_written(level, _spec(project))
+    above = [part for part in parts_of(5) if part not in parts_of(level) and part.exists]
+    assert not any(part.is_in(_spec(project)) for part in above)
+
+
+def test_a_number_becomes_a_regression(project: Path) -> None:
+    made, _ = new_pipeline("parcels", said(target="hours"), project / "mine" / "defs")
+    assert made.task == "regression"
+    assert {gate["metric"] for gate in _spec(project)["gates"]} == {"rmse", "mae"}  # type: ignore[attr-defined]
+
+
+def test_a_leak_is_left_out_and_said_so(project: Path) -> None:
+    """In the text and on the terminal; asked for by name it is refused."""
+    write(project / "data", "a.csv", parcels().with_columns(fine_eur=pl.col("is_late") * 12.5))
+    told = CliRunner().invoke(app, ["new", *_options("parcels"), "--known-after", "0h"])
+    assert told.exit_code == 0, told.output
+    assert "left out  fine_eur: it would give the target away" in told.stdout
+    text = (project / "mine" / "defs" / "parcels" / "defs.yaml").read_text()
+    assert "    # - fine_eur: it would give the target away" in text
+    with pytest.raises(SpecError, match=r"--columns: got fine_eur .it would give the target away"):
+        new_pipeline("others", said(columns=["weight_kg", "fine_eur"]), project / "mine" / "defs")
+
+
+def _options(name: str) -> list[str]:
+    return [name, "--from", "data/*.csv", "--time", "sent_at", "--target", "is_late", "--defs", "mine/defs"]
+
+
+@pytest.mark.usefixtures("project")
+def test_the_command_tells_what_it_assumed_and_what_to_run_next() -> None:
+    told = CliRunner().invoke(app, ["new", *_options("parcels")])
+    assert told.exit_code == 0, told.output
+    assert "assumed   the target is known 1d after its time" in told.stdout
+    commands = [shlex.split(line) for line in told.stdout.split("\nnext\n")[1].splitlines()]
+    tags = {each[each.index("-j") + 1]: json.loads(each[-1]) for each in commands if "-j" in each}
+    assert set(tags["parcels_data"].values()) == {"2024-03-01", "2024-03-24"}
+    assert tags["parcels_retrain"] == {"dagster/partition": "2024-03-25"}
+    again = CliRunner().invoke(app, ["new", *_options("parcels"), "--force"])
+    assert "the earlier text is kept as mine/defs/parcels/defs.yaml.old" in again.stdout
+
+
+REFUSED = {
+    "a name that is taken": ({}, "taken", SpecError, "got a pipeline of this name"),
+    "a name that cannot be": ({}, "My Parcels", SpecError, "NAME: got 'My Parcels'"),
+    "a level that is not there": (
+        {"level": 3},
+        "parcels",
+        SpecError,
+        "--level 3: got search, which does not exist yet",
+    ),
+    "no files": ({"data": "nothing/*.csv"}, "parcels", SourceUnreadable, "got no file"),
+    "an unknown time": ({"time": "sent"}, "parcels", SpecError, "did you mean sent_at"),
+    "a target of words": ({"target": "depot"}, "parcels", SpecError, "two words, east, west"),
+    "too little": ({"where": "parcel_id < 'p00480'"}, "parcels", NotEnoughRows, "got 5 days of about 96 rows"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_leaves_everything_as_it_was(case: str, project: Path) -> None:
+    more, name, error, told = REFUSED[case]
+    new_pipeline("taken", said(), project / "mine" / "defs")
+    before = {each: each.read_bytes() for each in project.rglob("*") if each.is_file()}
+    with pytest.raises(error, match=told):
+        new_pipeline(name, said(**more), project / "mine" / "defs")
+    assert {each: each.read_bytes() for each in project.rglob("*") if each.is_file()} == before
+    assert sorted(each.name for each in (project / "mine").iterdir()) == ["defs"]
+
+
+def test_dagster_scaffolds_the_same(project: Path) -> None:
+    """`dg scaffold defs` calls this with its options as JSON."""
+    params = {"from": "data/*.csv", "time": "sent_at", "target": "is_late", "known_after": "0h"}
+    new_pipeline("parcels", said(), project / "mine" / "defs")
+    scaffold_object(project / "other" / "defs" / "parcels", COMPONENT, json.dumps(params), "yaml", project)
+    for name in ("defs.yaml", "schema.yaml", "__init__.py"):
+        one, other = (project / room / "defs" / "parcels" / name for room in ("mine", "other"))
+        assert one.read_text() == other.read_text()
+
+
+def test_a_scaffold_that_is_refused_leaves_no_folder(project: Path) -> None:
+    params = {"from": "data/*.csv", "time": "sent_at", "target": "late"}
+    with pytest.raises(PlatformError, match="did you mean is_late"):
+        scaffold_object(project / "mine" / "defs" / "parcels", COMPONENT, json.dumps(params), "yaml", project)
+    assert not (project / "mine" / "defs" / "parcels").exists()
+
+
+def test_dagster_builds_definitions_of_what_it_scaffolded(project: Path) -> None:
+    with create_defs_folder_sandbox() as sandbox:
+        params = {"from": str(project / "data" / "*.csv"), "time": "sent_at", "target": "is_late"}
+        folder = sandbox.scaffold_component(component_cls=MLPipeline, defs_path="parcels", scaffold_params=params)
+        with sandbox.load_component_and_build_defs(folder) as (component, definitions):
+            assert isinstance(component, MLPipeline)
+            assert isinstance(definitions, dg.Definitions)
+            assert component.pipeline.name == "parcels"
+
+
+@pytest.mark.slow
+def test_a_refusal_is_one_message_without_a_traceback(project: Path) -> None:
+    command = [sys.executable, "-m", "ml_platform.cli", "new", *_options("parcels"), "--every", "hour"]
+    told = subprocess.run(command, cwd=project, env=SHELL, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert told.stderr.startswith("SpecError: --every: got 'hour'")
+    assert "Traceback" not in told.stderr
