@@ -115,6 +115,17 @@ def test_a_row_without_a_time_counts_once_with_the_earliest_row_of_its_file(tmp_
     assert together.notes == ("1 rows outside 2013-01-01 to 2014-01-01",)
 
 
+@pytest.mark.parametrize("chunk_bytes", [10, 2**20])
+def test_the_earliest_row_may_come_last_or_be_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
+) -> None:
+    """However the file is cut into blocks."""
+    monkeypatch.setattr(csv_text, "CHUNK_BYTES", chunk_bytes)
+    rows = "t,?,1,1\nx,2013-01-03,1,1\ny,2013-01-02,1,1\nz,2013-01-03,1,1\nbad,2013-01-01,x,1\n"
+    loaded = _load(tmp_path, {"a.csv": HEADER + rows})
+    assert dict(loaded.rejected.select("origin", PARTITION).iter_rows()) == {"a.csv:2": DAYS[0], "a.csv:6": DAYS[0]}
+
+
 def test_a_file_that_tells_no_time_at_all_is_refused(tmp_path: Path) -> None:
     """Nobody could say which partition to blame; the hint names the format."""
     with pytest.raises(
