@@ -9,6 +9,7 @@ import polars as pl
 from ml_platform.contracts.errors import PartitionMissing, QuarantineExceeded
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.calendar import Calendar
+from ml_platform.data.expectations import Expectation, check_expectations
 from ml_platform.data.findings import Finding
 from ml_platform.data.lake import PARTITION, Lake
 from ml_platform.data.partition_checks import check_partitions
@@ -48,7 +49,12 @@ class Judged:
 
 
 def judge_partitions(
-    lake: Lake, spec: PipelineSpec, schema: pa.DataFrameSchema, calendar: Calendar, keys: Sequence[str]
+    lake: Lake,
+    spec: PipelineSpec,
+    schema: pa.DataFrameSchema,
+    calendar: Calendar,
+    keys: Sequence[str],
+    suite: Sequence[Expectation] = (),
 ) -> Judged:
     """Judge rows and partitions as the source left them in the lake.
 
@@ -58,13 +64,18 @@ def judge_partitions(
         What a row must be.
     keys : sequence of str
         Partitions of `raw`.
+    suite : sequence of Expectation
+        What else is expected of each partition.
     """
     quality, event_time = spec.quality, spec.event_time
     validated = validate(lake.read(f"{spec.name}/raw", keys), schema, row_key(spec))
     quarantine = quarantine_rows(validated, _rejected(lake, spec.name, keys))
     past = read_past(lake, spec.name, min(keys), quality.trailing, list(quality.new_categories_at_most))
     ends = {key: calendar.window([key]).end for key in keys}
-    findings = check_partitions(validated.kept, quarantine, quality, event_time=event_time, ends=ends, past=past)
+    findings = check_partitions(
+        validated.kept, quarantine, quality, event_time=event_time, ends=ends, past=past,
+        more=lambda rows: check_expectations(rows, suite, warn="expectations" in quality.warn),
+    )  # fmt: skip
     return _judged(validated.kept, quarantine, findings)
 
 

@@ -15,6 +15,7 @@ from ml_platform.contracts.errors import EXAMPLES_AT_MOST, examples
 from ml_platform.contracts.spec import Quality
 from ml_platform.contracts.spec.sources import CheckName
 from ml_platform.data.findings import Finding, Partition, Past, category_counts, is_outside, measure
+from ml_platform.data.lake import PARTITION
 from ml_platform.data.quality import CONTENT, REASON, REPEATED
 
 PAST_AT_LEAST = 7
@@ -60,7 +61,7 @@ def check_partitions(
     event_time: str,
     ends: Mapping[str, datetime],
     past: Past,
-    more: Callable[[str], list[Finding]] = lambda _key: [],
+    more: Callable[[pl.DataFrame], list[Finding]] | None = None,
 ) -> dict[str, list[Finding]]:
     """Check the partitions of a run, oldest first.
 
@@ -73,7 +74,7 @@ def check_partitions(
     past : Past
         The trusted partitions before the first; those of the run are added as they come.
     more : function
-        What else is to be found about a partition.
+        What else is to be found about the good rows of a partition.
     """
     numbers = measure(kept, quarantine, quality, event_time)
     categories = category_counts(kept, list(quality.new_categories_at_most))
@@ -81,7 +82,9 @@ def check_partitions(
     for key in sorted(ends):
         of = Partition(key, numbers.get(key, {}), categories.get(key, {}), ends[key], kept, quarantine)
         checks = [_CHECKS[name](of, quality, past) for name in check_names(quality)]
-        found[key] = [_ranked(each, quality) for each in checks] + more(key)
+        found[key] = [_ranked(each, quality) for each in checks]
+        if more is not None:
+            found[key] += more(of.rows(kept).drop(PARTITION).collect())
         if not any(each.is_fatal for each in found[key]):
             past.add(of.count("rows"), {column: frozenset(values) for column, values in of.categories.items()})
     return found

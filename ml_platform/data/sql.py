@@ -71,6 +71,15 @@ class SqlReader:
             gathering.add(place, self._shaped(result, names))
         return gathering.loaded()
 
+    def sample(self, keys: Sequence[str], rows_at_most: int) -> pl.DataFrame:
+        """Give rows of some partitions as the database has them, before there is a schema."""
+        url = self._url()
+        with self._edge(url), self._engine(url).connect() as connection:
+            result = self._run(connection, keys)
+            names, rows = list(result.keys()), result.fetchmany(rows_at_most)
+        self._refuse_twice(names)
+        return pl.DataFrame([_series(name, [row[place] for row in rows]) for place, name in enumerate(names)])
+
     def _run(self, connection: "Connection", keys: Sequence[str]) -> "CursorResult[Any]":
         from sqlalchemy import text
 

@@ -54,7 +54,7 @@ class Scoreboard:
     def count_data(self, platform: Platform) -> str:
         """Count what was loaded, kept and quarantined."""
         kept = platform.lake.read(f"{platform.pipeline}/validated", columns=["flight_id"])
-        bad = platform.lake.read(f"{platform.pipeline}/quarantine", columns=["flight_id"])
+        bad = platform.lake.read(f"{platform.pipeline}/quarantine", columns=[])
         self.lines += [
             ("partitions loaded", f"{kept['partition'].n_unique()} days"),
             ("rows kept / quarantined", f"{len(kept):,} / {len(bad):,}"),

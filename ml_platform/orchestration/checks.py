@@ -16,14 +16,16 @@ SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverit
 
 def quality_check_specs(pipeline: Pipeline) -> list[dg.AssetCheckSpec]:
     """Give the checks of `validated`: those that always are, and those the author has asked for."""
+    described = {str(name): DESCRIPTIONS[name] for name in check_names(pipeline.spec.quality)}
+    described |= {each.name: f"{DESCRIPTIONS['expectations']} {dict(each.kwargs)}" for each in pipeline.suite}
     return [
         dg.AssetCheckSpec(
             name,
             asset=[pipeline.name, "validated"],
             partitions_def=partitions_def(pipeline),
-            description=DESCRIPTIONS[name],
+            description=described[name],
         )
-        for name in check_names(pipeline.spec.quality)
+        for name in described
     ]
 
 

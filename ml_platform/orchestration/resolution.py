@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import getsource
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,7 @@ from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.records import SignatureField
 from ml_platform.contracts.spec import PipelineSpec, PythonSource
 from ml_platform.data.calendar import Calendar
+from ml_platform.data.expectations import PACKAGE, Expectation, read_suite
 from ml_platform.data.frozen_schema import FILE, read_schema, to_pandera
 from ml_platform.data.loaded import Reader, Target, raw_types
 from ml_platform.features.plan import FeaturePlan
@@ -57,6 +59,8 @@ class Pipeline:
         What a raw row must be.
     plan : FeaturePlan
         What features are made of.
+    suite : tuple of Expectation
+        What Great Expectations expects of each partition.
     """
 
     spec: PipelineSpec
@@ -64,6 +68,7 @@ class Pipeline:
     lookups: Mapping[str, Callable[..., Any]]
     schema: pa.DataFrameSchema
     plan: FeaturePlan
+    suite: tuple[Expectation, ...] = ()
 
     @property
     def name(self) -> str:
@@ -140,7 +145,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         raise refusal(path, faults)
     lookups = {name: found["features", "lookups", name, "load"] for name in spec.features.lookups}
     reader = reader_of(spec, target, path.parent, found.get(("source", "load")))
-    return Pipeline(spec, reader, lookups, schema, plan)
+    return Pipeline(spec, reader, lookups, schema, plan, _suite(spec, path))
 
 
 def _find_python(spec: PipelineSpec, package: str) -> tuple[dict[Location, Any], list[Fault]]:
@@ -188,6 +193,18 @@ def _schema(module: ModuleType, named: Any) -> tuple[pa.DataFrameSchema, dict[st
     del module
     schema = named.to_schema() if hasattr(named, "to_schema") else named
     return schema, raw_types(schema)
+
+
+def _suite(spec: PipelineSpec, path: Path) -> tuple[Expectation, ...]:
+    """Read the suite of expectations, without the library that is to run it."""
+    name = spec.quality.expectations
+    if name is None:
+        return ()
+    if find_spec(PACKAGE) is None:
+        missing = f"{name}, but no package {PACKAGE}"
+        fault = Fault(("quality", "expectations"), missing, "it installed", "pip install 'ml-platform[gx]'")
+        raise refusal(path, [fault])
+    return read_suite(path.parent / name)
 
 
 def _frozen(folder: Path) -> tuple[pa.DataFrameSchema, dict[str, pl.DataType]]:

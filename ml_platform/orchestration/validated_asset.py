@@ -29,8 +29,7 @@ def validated_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         check_specs=quality_check_specs(pipeline),
     )
     def validated(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[Shown]:
-        keys = list(context.partition_keys)
-        judged = judge_partitions(lake, pipeline.spec, pipeline.schema, pipeline.calendar, keys)
+        judged = judge(pipeline, lake, list(context.partition_keys))
         result = _write(context, lake, pipeline, judged)
         checks = report_findings(context, judged.findings, run_fails=judged.refusal is not None)
         if judged.refusal is not None:
@@ -39,6 +38,11 @@ def validated_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         yield result._replace(check_results=checks)
 
     return validated
+
+
+def judge(pipeline: Pipeline, lake: Lake, keys: list[str]) -> Judged:
+    """Judge partitions of a pipeline's raw rows."""
+    return judge_partitions(lake, pipeline.spec, pipeline.schema, pipeline.calendar, keys, pipeline.suite)
 
 
 def _write(context: dg.AssetExecutionContext, lake: Lake, pipeline: Pipeline, judged: Judged) -> dg.MaterializeResult:

@@ -3,16 +3,19 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
 import pytest
 
+from ml_platform.contracts.errors import ContractError
+from ml_platform.data.expectations import Expectation
 from ml_platform.data.verdicts import read_verdicts, require_trusted
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS, RIDES_A_DAY
-from ml_platform_tests.pipelines.world import FIRST, LAST, World, error_of, faults
+from ml_platform_tests.pipelines.world import FIRST, LAST, World, definitions, error_of, faults, tiny
 
 if TYPE_CHECKING:
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
@@ -226,3 +229,33 @@ def test_a_few_bad_rows_go_to_quarantine(loaded: World, monkeypatch: pytest.Monk
     assert reason.startswith("passengers: ")
     assert count == _metadata(loaded, result, "validated")[DAY]["rows_quarantined"] == 6
     assert len(loaded.lake.read("tiny/features", [DAY])) == RIDES_A_DAY - 6
+
+
+@pytest.mark.filterwarnings("ignore:module 'sre_")  # great_expectations imports what Python deprecates
+def test_an_expectation_is_a_check_of_each_partition(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes the verdict like the others, and shows what was unexpected."""
+    kwargs = {"column": "passengers", "max_value": 100}
+    suite = (Expectation("expect_few_passengers", "expect_column_values_to_be_between", kwargs, "error"),)
+    changed = World(loaded.home, loaded.instance, definitions(replace(tiny(), suite=suite)))
+    monkeypatch.setenv(FAULTS, faults(drifted=[NEXT]))
+    result = changed.run("data", DAY, NEXT)
+    assert result.success
+    assert _evaluations(changed, result, "expect_few_passengers") == {DAY: True, NEXT: False, None: False}
+    with pytest.raises(ContractError, match=rf"got {NEXT} \(expect_few_passengers: \d+ of 120 values unexpected\)"):
+        require_trusted(loaded.lake, "tiny", [DAY, NEXT])
+
+
+def test_a_partition_is_held_against_those_before(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their stored verdicts and rows; a check that is to warn does not make the verdict."""
+    quality = tiny().spec.quality.model_copy(
+        update={"volume_change_at_most": 0.5, "new_categories_at_most": {"line": 0.0}, "warn": ["volume_is_usual"]}
+    )
+    pipeline = replace(tiny(), spec=tiny().spec.model_copy(update={"quality": quality}))
+    changed = World(loaded.home, loaded.instance, definitions(pipeline))
+    monkeypatch.setenv(FAULTS, faults(few_rows=[NEXT]))
+    result = changed.run("data", DAY, NEXT)
+    assert _evaluations(changed, result, "volume_is_usual") == {DAY: True, NEXT: False, None: False}
+    assert _evaluations(changed, result, "categories_are_known") == {DAY: True, NEXT: True, None: True}
+    checks = {each["name"]: each for each in read_verdicts(loaded.lake, "tiny", [NEXT])[NEXT].checks}
+    assert checks["volume_is_usual"]["severity"] == "warn"
+    assert checks["volume_is_usual"]["numbers"]["median"] == RIDES_A_DAY

@@ -14,6 +14,7 @@ from dagster.components.testing import create_defs_folder_sandbox
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.orchestration import MLPipeline
+from ml_platform.orchestration.checks import quality_check_specs
 from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform.orchestration.resources import platform_resources
@@ -306,6 +307,23 @@ FAULTS = {
         "models.gbm.params.metric: got key metric, .* Hint: the trainer sets it: take it out",
     ),
 }  # fmt: skip
+FAULTS |= {
+    "nulls of a column that no row has": (
+        "rows_at_least: 50",
+        "rows_at_least: 50, null_share_at_most: {lime: 0.1}",
+        "quality.null_share_at_most.lime: got lime, expected a column of the schema. Hint: did you mean line?",
+    ),
+    "range of text": (
+        "rows_at_least: 50",
+        "rows_at_least: 50, ranges: {line: {at_least: 0}}",
+        "quality.ranges.line: got line .String., expected a column of numbers. Hint: take it out",
+    ),
+    "unknown check to warn": (
+        "rows_at_least: 50",
+        "rows_at_least: 50, warn: [rows]",
+        "quality.warn.0: got 'rows', expected 'rows_at_least', 'volume_is_usual', .*",
+    ),
+}
 LINE_OF = {
     "known_at without tolerance": "      road:",
     "lookup by a column that no row has": "by: [lime]",
@@ -552,3 +570,25 @@ def test_labels_that_come_later_than_the_split_waits_are_refused(
     assert re.findall(r"defs.yaml:\d+: (split\.\w+): got", str(caught.value)) == refused
     days = int(known_after[:-1]) // (24 if known_after.endswith("h") else 1)
     assert f"expected at least {days}d, as labels are known {days} days after the event" in str(caught.value)
+
+
+WITH_SUITE = _changed("rows_at_least: 50", "rows_at_least: 50, expectations: suite.json")
+SUITE = '{"expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "line"}}]}'
+
+
+def test_each_expectation_of_a_suite_is_a_check(tmp_path: Path) -> None:
+    """Told without the library that runs them."""
+    (tmp_path / "suite.json").write_text(SUITE)
+    pipeline = _resolve(tmp_path / "defs.yaml", WITH_SUITE)
+    names = [spec.name for spec in quality_check_specs(pipeline)]
+    always = ["rows_at_least", "few_rows_quarantined", "key_is_unique"]
+    assert names == [*always, "expect_column_values_to_not_be_null_line"]
+
+
+def test_a_suite_without_the_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When definitions load, not in the middle of a run."""
+    (tmp_path / "suite.json").write_text(SUITE)
+    monkeypatch.setitem(sys.modules, "great_expectations", None)
+    line = _line(WITH_SUITE, "suite.json")
+    with pytest.raises(SpecError, match=rf":{line}: quality\.expectations: got suite\.json, but no package .*\[gx\]"):
+        _resolve(tmp_path / "defs.yaml", WITH_SUITE)
