@@ -2,8 +2,8 @@
 
 Run with `python -m benchmarks.validation`. Each side runs in a process of its own on the same rows, which lie in
 memory before the clock starts (Great Expectations then still makes its frame of them, as in the platform). One pass of
-polars counts, for each of the 20 checks, the
-rows that break it. Ours also keeps good rows apart from bad ones, with the reason of each, and judges every partition.
+polars counts, for each of the 20 checks, the rows that break it. Ours also keeps good rows apart from bad ones, with
+the reason of each, and judges every partition.
 """
 
 import json
