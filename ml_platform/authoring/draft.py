@@ -25,6 +25,7 @@ from ml_platform.data.lake import PARTITION
 from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART
 
 KNOWN_AFTER = "1d"
+KNOWN_SHARE = 0.99  # of the targets, for whom a split waits
 QUARANTINE_AT_LEAST = 0.05
 TAKEN_NAMES = (PARTITION, DAY, LABEL, KNOWN_AT, PART)
 TRAILING = 28
@@ -82,18 +83,26 @@ def draft(name: str, wanted: Wanted, sample: Sample) -> Draft:
     task = require_target(rows[wanted.label], wanted.task)
     key = choose_key(rows, wanted.time, wanted.label, wanted.key)
     features = choose_features(rows, wanted.label, task, wanted.time, spoken_for(wanted, sample, key), wanted.columns)
-    known_after = read_duration(wanted.known_after or KNOWN_AFTER)
-    assert isinstance(known_after, timedelta)  # noqa: S101 - Wanted has seen to it
-    span = choose_span(sample.rows_by_day, wanted.every, known_after)
+    span = choose_span(sample.rows_by_day, wanted.every, _known_after(wanted, rows))
     derived = clock_features(rows[wanted.time], features.kept)
     assumed = KNOWN_AFTER if wanted.known_after is None and wanted.known_at is None else None
     left_out = worth_telling(features, wanted, key, sample)
-    text = render(dict(_values(name, wanted, sample, task, key, span, features, derived)))
+    text = render(dict(_values(name, wanted, sample, task, key, span, features, left_out, derived)))
     made = Draft(
         name, wanted.target_sql or wanted.label, text, task, key, span, features, left_out, derived, assumed, sample
     )
     require_written(wanted.level, made.attributes)
     return made
+
+
+def _known_after(wanted: Wanted, rows: pl.DataFrame) -> timedelta:
+    """Give how long after its event nearly every target is known."""
+    if wanted.known_at is None:
+        said = read_duration(wanted.known_after or KNOWN_AFTER)
+        assert isinstance(said, timedelta)  # noqa: S101 - Wanted has seen to it
+        return said
+    seconds = (rows[wanted.known_at] - rows[wanted.time]).dt.total_seconds().quantile(KNOWN_SHARE)
+    return timedelta(seconds=max(0.0, seconds or 0.0))
 
 
 def spoken_for(wanted: Wanted, sample: Sample, key: Key) -> dict[str, str]:
@@ -122,6 +131,7 @@ def _values(
     key: Key,
     span: Span,
     features: Features,
+    left_out: tuple[LeftOut, ...],
     derived: Mapping[str, str],
 ) -> Iterator[tuple[str, Any]]:
     """Give what the template asks for."""
@@ -133,7 +143,7 @@ def _values(
         "source": sample.source, "key": list(key.columns), "key_repeated": key.repeated,
         "every": span.every, "start": span.start, "end": span.end, "usual": span.usual,
         "inputs": list(features.kept), "derive": derived, "columns": [*features.kept, *derived],
-        "left_out": worth_telling(features, wanted, key, sample), "gates": GATES[task],
+        "left_out": left_out, "gates": GATES[task],
     }.items()  # fmt: skip
     known = {"known_at": wanted.known_at} if wanted.known_at else {"known_after": wanted.known_after or KNOWN_AFTER}
     yield "label", {"column": wanted.label, "task": task, **known}

@@ -72,6 +72,20 @@ def test_a_number_becomes_a_regression(project: Path) -> None:
     assert {gate["metric"] for gate in _spec(project)["gates"]} == {"rmse", "mae"}  # type: ignore[attr-defined]
 
 
+def test_a_column_may_tell_when_the_target_became_known(project: Path) -> None:
+    """Then the split waits for nearly all of them, and the column is no feature."""
+    sent_at = pl.col("sent_at").str.to_datetime("%Y-%m-%d %H:%M")
+    rows = parcels(40).with_columns(seen_at=(sent_at + pl.duration(hours=30)).dt.strftime("%Y-%m-%d %H:%M"))
+    write(project / "data", "a.csv", rows)
+    made, _ = new_pipeline("parcels", said(known_after=None, known_at="seen_at"), project / "mine" / "defs")
+    spec = _spec(project)
+    assert spec["label"] == {"column": "is_late", "task": "binary", "known_at": "seen_at"}
+    assert made.span.delay == 2
+    assert spec["split"]["label_delay"] == "2d"  # type: ignore[index]
+    assert {each.column: each.reason for each in made.left_out} == {"seen_at": "when the target became known"}
+    assert made.assumed is None
+
+
 def test_a_leak_is_left_out_and_said_so(project: Path) -> None:
     """In the text and on the terminal; asked for by name it is refused."""
     write(project / "data", "a.csv", parcels().with_columns(fine_eur=pl.col("is_late") * 12.5))
