@@ -54,7 +54,7 @@ class Totals:
         """Prepare the totals; `values` and `numbers` by event, None where only the count is asked for."""
         owner = numbers[intervals.event]
         starts, ends = line.places(owner, intervals.start), line.places(owner, intervals.end)
-        by_start, by_end = np.argsort(starts, kind="stable"), np.argsort(ends, kind="stable")
+        by_start, by_end = np.argsort(starts), np.argsort(ends)
         whole = None if values is None or not len(values) else to_whole(values)
         powers = [] if whole is None else [whole, whole.squared()] if how == "std" else [whole]
         return cls(
@@ -113,7 +113,7 @@ class Best:
             values = values + 0.0  # of a positive and a negative zero either might be the best
         rank = np.empty(len(values), dtype=np.int64)
         rank[order] = np.arange(len(values))
-        by_start = np.argsort(starts, kind="stable")
+        by_start = np.argsort(starts)
         return cls(values.gather(order), line, starts[by_start], ends[by_start], rank[intervals.event][by_start])
 
     def at(self, places: IntArray) -> pl.Series:

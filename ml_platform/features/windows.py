@@ -35,7 +35,7 @@ class PreparedWindow:
     def compute(self, numbers: IntArray, instants: IntArray) -> pl.Series:
         """Give the window's value for each entity and instant."""
         places = self.line.places(numbers, instants)
-        order = np.argsort(places, kind="stable")
+        order = np.argsort(places)
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return self.aggregate.at(places[order]).gather(back).alias(self.plan.name)

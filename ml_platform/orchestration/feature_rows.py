@@ -23,7 +23,7 @@ def make_features(pipeline: Pipeline, lake: Lake, keys: Sequence[str]) -> pl.Dat
     label = pipeline.spec.label
     columns = [*plan.raw_columns, *(label.columns if label.corrected else ()), *(past.columns if past else ())]
     rows = lake.read(pipeline.table("validated"), wanted, columns=list(dict.fromkeys(columns)))
-    own = first_known(pipeline, rows.filter(pl.col(PARTITION).is_in(list(keys))) if past else rows)
+    own = first_known(pipeline, rows if wanted == keys else rows.filter(pl.col(PARTITION).is_in(list(keys))))
     made = plan.transform(own, read_lookups(pipeline, lake, keys) | ({HISTORY: rows} if past else {}))
     return made.with_columns(own[PARTITION], pl.lit(plan.digest).alias(PLAN))
 
