@@ -6,6 +6,7 @@ the platform's own trainer. In March each flight sees what was known at its depa
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import yaml
 
@@ -60,7 +61,7 @@ def _auc(rows: pl.DataFrame, columns: list[str]) -> float:
     trained = fit_lightgbm(rows, columns, LightGBMModel(kind="lightgbm"), "binary")
     booster = lgb.Booster(model_str=trained.files["model.txt"].decode())
     march = rows.filter(pl.col("part") == "march")
-    predicted = booster.predict(trained.encoder.encode(march))
+    predicted = np.asarray(booster.predict(trained.encoder.encode(march)), dtype=np.float64)
     return score(march["label"].cast(pl.Float64).to_numpy(), predicted, "binary")["roc_auc"]
 
 

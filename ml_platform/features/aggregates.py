@@ -74,13 +74,13 @@ class Totals:
         if self.how == "count":
             return pl.Series(count, dtype=pl.Int64)
         if not self.begun:
-            return pl.Series(np.zeros(len(places)) if self.how == "sum" else np.full(len(places), np.nan))
+            return _series(np.zeros(len(places)) if self.how == "sum" else np.full(len(places), np.nan))
         totals = [start[begun] - end[ended] for start, end in zip(self.begun, self.ended, strict=True)]
         if self.how == "sum":
-            return pl.Series(divide(totals[0], np.ones_like(count), self.exponent))
+            return _series(divide(totals[0], np.ones_like(count), self.exponent))
         if self.how == "std":
-            return pl.Series(_deviation(count, totals[0], totals[1], self.exponent))
-        return pl.Series(divide(totals[0], count, self.exponent))
+            return _series(_deviation(count, totals[0], totals[1], self.exponent))
+        return _series(divide(totals[0], count, self.exponent))
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,10 @@ def highest_cover(begins: IntArray, ends: IntArray, ranks: IntArray, length: int
             np.maximum(handed[half:], best[:-half], out=handed[half:])
             best = handed
     return best
+
+
+def _series(values: FloatArray) -> pl.Series:
+    return pl.Series(values=values, nan_to_null=True)
 
 
 def _deviation(count: IntArray, total: IntArray, squares: IntArray, exponent: int) -> FloatArray:

@@ -48,15 +48,18 @@ class Entities:
         rows : (n_rows, ...)
             With the columns `by`, of the history's types.
         """
+        if len(rows) < _ROWS_FOR_A_JOIN:
+            entities = zip(*(rows[name] for name in self.by), strict=True)
+            return np.array([self._number(entity) for entity in entities], dtype=np.int64)
         asked = _clean(rows, self.by)
-        if len(asked) < _ROWS_FOR_A_JOIN:
-            numbers = [self._numbered.get(entity, UNKNOWN) for entity in asked.iter_rows()]
-            found = np.array(numbers, dtype=np.int64)
-        else:
-            joined = asked.join(self.known.with_row_index(_NUMBER), on=self.by, how="left", maintain_order="left")
-            found = joined[_NUMBER].cast(pl.Int64).fill_null(UNKNOWN).to_numpy(writable=True)
+        joined = asked.join(self.known.with_row_index(_NUMBER), on=self.by, how="left", maintain_order="left")
+        found = joined[_NUMBER].cast(pl.Int64).fill_null(UNKNOWN).to_numpy(writable=True)
         found[asked.select(pl.any_horizontal(pl.all().is_null())).to_series().to_numpy()] = MISSING
         return found
+
+    def _number(self, entity: tuple[object, ...]) -> int:
+        is_missing = any(part is None or part != part for part in entity)  # NaN is unlike itself
+        return MISSING if is_missing else self._numbered.get(entity, UNKNOWN)
 
     @cached_property
     def _numbered(self) -> dict[tuple[object, ...], int]:

@@ -36,9 +36,12 @@ class PreparedWindow:
         """Give the window's value for each entity and instant."""
         places = self.line.places(numbers, instants)
         order = np.argsort(places)
+        made = self.aggregate.at(places[order]).alias(self.plan.name)
+        if len(order) == 1:
+            return made
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return self.aggregate.at(places[order]).gather(back).alias(self.plan.name)
+        return made.gather(back)
 
 
 @dataclass(frozen=True)
@@ -117,13 +120,16 @@ def compute_windows(rows: pl.DataFrame, history: PreparedHistory, event_time: st
     numbers: dict[tuple[str, ...], IntArray] = {}
     for by, entities in history.entities.items():
         _check_types(rows, history, by)
-        numbers[by] = np.where(instants.is_null().to_numpy(), MISSING, entities.numbers(rows))
+        numbers[by] = entities.numbers(rows)
+        if instants.null_count():
+            numbers[by][instants.is_null().to_numpy()] = MISSING
     asked = instants.fill_null(0).to_numpy()
     made: list[pl.Series] = []
     for window in history.windows:
         number = numbers[window.plan.by]
-        made.append(window.compute(number, asked).set(pl.Series(number == MISSING), None))
-    return pl.DataFrame(made).fill_nan(None)
+        is_missing, computed = number == MISSING, window.compute(number, asked)
+        made.append(computed.set(pl.Series(is_missing), None) if is_missing.any() else computed)
+    return pl.DataFrame(made)
 
 
 def _prepare(window: WindowPlan, events: Events, entities: Entities, numbers: IntArray) -> PreparedWindow:

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ml_platform.contracts.errors import SchemaMismatch, SpecError
+from ml_platform.contracts.errors import ContractError, SchemaMismatch, SpecError
 from ml_platform.contracts.spec import PipelineSpec
-from ml_platform.features.plan import FeaturePlan
+from ml_platform.features.plan import FeaturePlan, require_one_plan
 from ml_platform_tests.fakes.bundles import CODE, PLAN, make_lookups, make_rows
 
 SPEC = {
@@ -156,3 +156,81 @@ def test_missing_input_and_lookup_are_named() -> None:
     naive = make_rows(1).with_columns(pl.col("asked_at").dt.replace_time_zone(None))
     with pytest.raises(SchemaMismatch, match=r"raw rows.asked_at: .* expected a timestamp with time zone"):
         PLAN.transform(naive, make_lookups())
+
+
+WINDOWED = SPEC | {
+    "features": SPEC["features"]
+    | {
+        "windows": [
+            {"name": "late_7d", "by": ["carrier"], "how": "share", "of": "is_late", "over": "7d"},
+            {
+                "name": "near_20", "by": ["carrier"], "how": "count", "over": "20 rows", "within": "3d",
+                "where": "distance < 250",
+            },
+        ],
+        "derive": {"late_or_none": "coalesce(late_7d, 0)"},
+        "columns": [*PLAN.columns, "late_or_none", "near_20"],
+    }
+}  # fmt: skip
+
+
+def _windowed() -> FeaturePlan:
+    return FeaturePlan.from_spec(PipelineSpec.model_validate(WINDOWED), CODE)
+
+
+def _past() -> pl.DataFrame:
+    past = make_rows(200, 9)
+    return past.with_columns(landed_at=pl.col("asked_at") + pl.duration(hours=30))
+
+
+def test_windows_and_derive_go_through_json() -> None:
+    """A bundle holds them; a window that looks at the label waits for it, one that looks at inputs does not."""
+    plan = _windowed()
+    assert plan.history is not None
+    assert [window.awaits_label for window in plan.history.windows] == [True, False]
+    assert plan.history.columns == ("parcel_id", "asked_at", "landed_at", "carrier", "is_late", "distance")
+    assert plan.history.known_later == ("landed_at", "is_late")
+    assert FeaturePlan.from_json(json.loads(json.dumps(plan.to_json(), sort_keys=True)), CODE) == plan
+    assert plan.lookup_names == ("depot", "road", "history")
+
+
+def test_one_row_is_as_in_the_batch_with_windows() -> None:
+    """Whether the past was prepared or not."""
+    plan, rows, lookups = _windowed(), make_rows(40), make_lookups() | {"history": _past()}
+    whole, prepared = plan.transform(rows, lookups), plan.prepare_lookups(lookups)
+    assert_frame_equal(pl.concat([plan.transform(rows[i], prepared) for i in range(40)]), whole)
+    assert whole["near_20"].n_unique() > 3
+    assert whole["late_or_none"].n_unique() > 10
+
+
+def test_a_missing_history_is_named() -> None:
+    """It is one more lookup."""
+    with pytest.raises(SchemaMismatch, match="lookups: got no history"):
+        _windowed().transform(make_rows(1), make_lookups())
+
+
+def test_the_digest_is_that_of_what_makes_values() -> None:
+    """Window, SQL, code and order of columns; not whether the plan came from a spec or a bundle."""
+    plan = _windowed()
+    assert plan.history is not None
+    others = [
+        replace(plan, derive=(("late_or_none", "coalesce(late_7d, 1)"),)),
+        replace(plan, history=replace(plan.history, windows=plan.history.windows[:1])),
+        replace(plan, code=CODE + "\n"),
+        replace(plan, timezone="Europe/Berlin"),
+        PLAN,
+    ]
+    digests = {plan.digest, *(other.digest for other in others)}
+    assert len(digests) == 6
+    assert all(len(digest) == 12 for digest in digests)
+    assert FeaturePlan.from_json(json.loads(json.dumps(plan.to_json())), CODE).digest == plan.digest
+
+
+def test_partitions_of_another_plan_are_named() -> None:
+    """Also those of a time before plans were written down; what remains has no such column."""
+    features = pl.DataFrame({"partition": ["a", "b", "c"], "plan": ["x", "y", None], "hour": [1, 2, 3]})
+    with pytest.raises(ContractError, match="features: got partitions that another plan made: b, c, expected plan x"):
+        require_one_plan(features, "x")
+    with pytest.raises(ContractError, match="another plan made: a, b, c"):
+        require_one_plan(features.drop("plan"), "x")
+    assert require_one_plan(features.head(1), "x").columns == ["partition", "hour"]

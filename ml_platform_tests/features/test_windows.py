@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 
 from ml_platform.contracts.errors import SchemaMismatch
 from ml_platform.features import intervals
+from ml_platform.features.events import known_before
 from ml_platform.features.window_plan import HistoryPlan, WindowPlan
 from ml_platform.features.windows import compute_windows, prepare_history
 from ml_platform_tests.features.reference import Row, known_at, windows_of
@@ -185,6 +186,22 @@ def test_a_line_too_long_for_microseconds_counts_instants(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(intervals, "_LONGEST_LINE", 1)
         assert_frame_equal(_computed(plan, asked, history), expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_plans, _histories, _rows(5), _hours)
+def test_the_past_as_known_before_an_instant_is_enough_up_to_it(
+    plan: HistoryPlan, history: list[dict[str, Any]], asked: list[dict[str, Any]], instant: datetime
+) -> None:
+    """What a bundle carries hides what was known later, and gives every row before its instant the same windows."""
+    times: dict[int, datetime] = {}
+    history = [row | {"at": times.setdefault(row["id"], row["at"])} for row in history]
+    then = known_before(plan, _frame(history), instant)
+    if plan.known_at is not None:
+        assert then.filter(pl.col(plan.known_at) >= instant).is_empty()
+    before = [row for row in asked if row["at"] < instant]
+    made = compute_windows(_asked(before), prepare_history(plan, then), "at")
+    assert_frame_equal(made, _computed(plan, before, history))
 
 
 @pytest.mark.parametrize(

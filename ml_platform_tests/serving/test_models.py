@@ -1,8 +1,11 @@
 """The loaded versions: what the ledger and the online store say is taken up, what is damaged is not."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,10 +15,21 @@ from ml_platform.contracts.errors import LedgerDamaged, RequestRejected
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.records import Decision
 from ml_platform.features.online import OnlineStore
+from ml_platform.features.window_plan import HistoryPlan, WindowPlan
 from ml_platform.ledger.store import SqlLedger
 from ml_platform.serving import models
 from ml_platform.serving.models import ModelTable
-from ml_platform_tests.fakes.bundles import PIPELINE, SIGNATURE, deploy, make_bundle, make_lookups, make_rows, promote
+from ml_platform_tests.fakes.bundles import (
+    PIPELINE,
+    PLAN,
+    SIGNATURE,
+    deploy,
+    make_bundle,
+    make_lookups,
+    make_rows,
+    promote,
+    to_arrow,
+)
 
 ROWS = make_rows(20, 3).select(field.name for field in SIGNATURE)
 
@@ -176,6 +190,55 @@ def test_wrong_online_lookup_keeps_the_last(home: Home, table: ModelTable, fault
     table.refresh()
     assert table.find(PIPELINE).score(ROWS)[0].tolist() == expected
     assert _metric(table, 'ml_platform_refresh_faults_total{kind="lookup"} 1.0')
+
+
+WINDOWS = HistoryPlan(
+    key=("parcel_id",), event_time="asked_at", inputs=("carrier",), known_at=None, known_after=timedelta(hours=1),
+    corrected=False, timezone="UTC",
+    windows=(WindowPlan("late_share", ("carrier",), "share", "is_late", timedelta(days=20), None, None, True),),
+)  # fmt: skip
+
+
+@pytest.fixture
+def windowed(home: Home, ledger: SqlLedger, table: ModelTable) -> ModelTable:
+    """Give a table whose champion looks at the past."""
+    plan = replace(PLAN, history=WINDOWS, columns=(*PLAN.columns, "late_share"))
+    files = {
+        "features__json": json.dumps(plan.to_json()).encode(),
+        "lookups/history__arrow": to_arrow(make_rows(90, 5)),
+    }
+    digest = make_bundle(home.root / "built", 1, **files).digest
+    promote(ledger, 2, make_bundle(home.bundles / PIPELINE / digest, 1, **files))
+    table.refresh()
+    return table
+
+
+def _late_shares(table: ModelTable) -> pl.Series:
+    model = table.find(PIPELINE)
+    assert model.version == 2
+    return model.predictor.plan.transform(ROWS, model.lookups)["late_share"].drop_nulls()
+
+
+def test_a_published_history_goes_before_the_snapshot(home: Home, windowed: ModelTable) -> None:
+    """The next refresh takes it up, whole; a version without windows does not look at it."""
+    assert not _late_shares(windowed).is_in([0.0, 1.0]).all()
+    OnlineStore(home.online).publish(PIPELINE, "history", make_rows(90, 5).with_columns(is_late=True))
+    windowed.refresh()
+    assert (_late_shares(windowed) == 1).all()
+    assert len(_late_shares(windowed)) > 10
+    assert "history" not in windowed.find(PIPELINE, 1).lookups
+
+
+@pytest.mark.parametrize("fault", ["type", "column"])
+def test_a_wrong_history_keeps_the_last(home: Home, windowed: ModelTable, fault: str) -> None:
+    """Another type or a column that is not there is counted, and predictions stay."""
+    past = make_rows(90, 5)
+    wrong = past.drop("is_late") if fault == "column" else past.with_columns(pl.col("parcel_id").cast(pl.String))
+    expected = _late_shares(windowed)
+    OnlineStore(home.online).publish(PIPELINE, "history", wrong)
+    windowed.refresh()
+    assert _late_shares(windowed).equals(expected)
+    assert _metric(windowed, 'ml_platform_refresh_faults_total{kind="lookup"} 1.0')
 
 
 class BrokenOnline(OnlineStore):
