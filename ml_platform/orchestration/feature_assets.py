@@ -1,9 +1,13 @@
 """The lookups that features join, and the stage `features`: what a model sees of each row."""
 
+from typing import Any
+
 import dagster as dg
 
 from ml_platform.data.lake import STATIC, Lake
 from ml_platform.features.online import OnlineStore
+from ml_platform.orchestration.catalogue import catalogue_table, feature_catalogue
+from ml_platform.orchestration.column_lineage import column_lineage
 from ml_platform.orchestration.feature_rows import make_features, publish_history
 from ml_platform.orchestration.lookups import load_lookup
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset, whole_days
@@ -40,6 +44,8 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     timed = [name for name, lookup in pipeline.spec.features.lookups.items() if lookup.tolerance]
     static = [name for name in pipeline.spec.features.lookups if name not in timed]
     back = {name: pipeline.spec.features.lookups[name].tolerance for name in timed}
+    lineage = {"dagster/column_lineage": column_lineage(pipeline)}
+    catalogue = catalogue_table(feature_catalogue(pipeline))
 
     @stage_asset(
         pipeline,
@@ -48,6 +54,7 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         description="What a model sees of each row, made only of what was known at its event time.",
         partitions_def=partitions_def(pipeline),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata={"catalogue": dg.MetadataValue.md(catalogue)},
         deps=[
             _validated(pipeline),
             *[
@@ -63,7 +70,8 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         keys = list(context.partition_keys)
         made = make_features(pipeline, lake, keys)
-        result = written(context, lake, pipeline.table("features"), made, keys, evolve=True)
+        described: dict[str, Any] = {"lineage": {"plan": pipeline.plan.digest}, "once": lineage, "evolve": True}
+        result = written(context, lake, pipeline.table("features"), made, keys, **described)
         publish_history(pipeline, lake, online, keys)
         return result
 

@@ -59,6 +59,8 @@ class Pipeline:
         What a raw row must be.
     plan : FeaturePlan
         What features are made of.
+    types : mapping of str to polars type
+        Of each feature.
     suite : tuple of Expectation
         What Great Expectations expects of each partition.
     """
@@ -68,6 +70,7 @@ class Pipeline:
     lookups: Mapping[str, Callable[..., Any]]
     schema: pa.DataFrameSchema
     plan: FeaturePlan
+    types: Mapping[str, pl.DataType]
     suite: tuple[Expectation, ...] = ()
 
     @property
@@ -145,7 +148,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         raise refusal(path, faults)
     lookups = {name: found["features", "lookups", name, "load"] for name in spec.features.lookups}
     reader = reader_of(spec, target, path.parent, found.get(("source", "load")))
-    return Pipeline(spec, reader, lookups, schema, plan, _suite(spec, path))
+    return Pipeline(spec, reader, lookups, schema, plan, made, _suite(spec, path))
 
 
 def _find_python(spec: PipelineSpec, package: str) -> tuple[dict[Location, Any], list[Fault]]:

@@ -20,6 +20,7 @@ _NUMERIC = ("sum", "mean", "std")
 def windowed_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
     """Hold what windows and derive name against the schema, and their own names against each other's."""
     yield from _taken_names(spec)
+    yield from _described(spec)
     known = [*spec.key, spec.event_time, *spec.features.inputs]
     for place, window in enumerate(spec.features.windows):
         at: Location = ("features", "windows", place)
@@ -42,6 +43,19 @@ def _taken_names(spec: PipelineSpec) -> Iterator[Fault]:
         if name in taken:
             yield Fault(
                 location, name, "a name that no input, lookup column or column of the platform has", "rename it"
+            )
+
+
+def _described(spec: PipelineSpec) -> Iterator[Fault]:
+    features = spec.features
+    known = list(dict.fromkeys([*features.columns, *(each.name for each in features.windows), *features.derive]))
+    for name in features.descriptions:
+        if name not in known:
+            yield Fault(
+                ("features", "descriptions", name),
+                name,
+                "a feature, a window or a name of derive",
+                nearest(name, known),
             )
 
 

@@ -22,6 +22,7 @@ def written(
     extra: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     shared: Mapping[str, Any] | None = None,
+    once: Mapping[str, Any] | None = None,
     lineage: Mapping[str, Any] | None = None,
     evolve: bool = False,
     run_fails: bool = False,
@@ -34,6 +35,8 @@ def written(
         Partition -> metadata of its own.
     shared : mapping, optional
         Metadata of all partitions.
+    once : mapping, optional
+        What is large and the same for all of them: it stands with the newest.
     lineage : mapping, optional
         What the rows came from, besides what was read from the lake; kept in the commit.
     evolve : bool
@@ -47,8 +50,8 @@ def written(
     if empty:
         context.log.warning(f"{table}: no rows in {', '.join(empty)}")
     if len(keys) == 1 and not run_fails:
-        return _one(commit, keys[0], {**described, **(extra or {}).get(keys[0], {})})
-    large = {"dagster/column_schema": described.pop("dagster/column_schema")}
+        return _one(commit, keys[0], {**described, **(once or {}), **(extra or {}).get(keys[0], {})})
+    large = {**(once or {}), "dagster/column_schema": described.pop("dagster/column_schema")}
     large["preview"] = dg.MetadataValue.md(preview(rows.filter(pl.col("partition") == keys[-1])))
     described.pop("preview")
     metadata = {key: {**described, **_own(commit, key), **(extra or {}).get(key, {})} for key in keys}

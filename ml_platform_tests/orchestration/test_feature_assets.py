@@ -108,6 +108,21 @@ def test_a_late_label_changes_no_feature_of_before_it_was_known(world: World) ->
     assert 10 < len(after.filter(is_early)) < len(after) - 10
 
 
+@pytest.mark.parametrize("last", [None, NEXT])
+def test_lineage_of_columns_stands_with_the_newest_partition(world: World, last: str | None) -> None:
+    """Of a run over several days, and with one that runs alone; the catalogue stands with the asset."""
+    assert world.execute(_job(world), DAY, last, asset_selection=[_key("features")]).success
+    event = world.instance.get_latest_materialization_event(_key("features"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.partition == (last or DAY)
+    lineage = event.asset_materialization.metadata["dagster/column_lineage"].value
+    assert isinstance(lineage, dg.TableColumnLineage)
+    assert "late_share_2d" in lineage.deps_by_column
+    asset = world.definitions.resolve_asset_graph().get(_key("features"))
+    assert "| rides_6h | int64 | window | count of rows by line over 6h |" in str(asset.metadata["catalogue"].value)
+
+
 def test_features_of_another_plan_are_not_trained_on(world: World) -> None:
     """The partitions are named; made again, they are taken."""
     refused = world.materialize("training_set", key=AS_OF)
