@@ -3,6 +3,8 @@
 Plain frozen values that go to JSON and back unchanged. No behaviour beyond reading themselves.
 """
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -49,6 +51,29 @@ class Commit(TableVersion):
     """The table version that a write made, with the content of each partition it replaced."""
 
     partitions: dict[str, Content]
+
+
+class TableContent(Record):
+    """What was read of one table: its version, and the content of each partition as it was then."""
+
+    table: str
+    version: int
+    partitions: dict[str, Content]
+
+
+class TrainingManifest(Record):
+    """What a training set was made from; equal data, spec and code give an equal manifest, whenever it was made."""
+
+    pipeline: str
+    as_of: str
+    tables: tuple[TableContent, ...]
+    spec_digest: str
+    code_version: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, which a bundle names it by."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
 class SignatureField(Record):

@@ -45,6 +45,11 @@ def entry(contents: Mapping[str, Content], lineage: Mapping[str, Any] | None) ->
     return {ENTRY: json.dumps(said, sort_keys=True)}
 
 
+def lineage_of(commit: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what one of our commits says its rows were made from."""
+    return json.loads(commit[ENTRY])["lineage"]
+
+
 def last_writes(commits: Iterable[Mapping[str, Any]]) -> dict[str, Written]:
     """Give the last write of each partition.
 

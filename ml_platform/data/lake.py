@@ -6,6 +6,7 @@ Readers may ask for an old version. Nothing here knows what a table means.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from ml_platform.contracts.errors import PartitionMissing
+from ml_platform.contracts.errors import LakeError, PartitionMissing
 from ml_platform.contracts.records import Commit, Content
 from ml_platform.data.content import PARTITION, content_hashes
 from ml_platform.data.history import Written, entry, last_writes
@@ -99,10 +100,55 @@ class Lake:
             )
         return Commit(table=table, version=existing.version(), rows=len(frame), partitions=contents)
 
-    def written(self, table: str) -> dict[str, Written]:
-        """Give the last write of each partition that was ever written; none for a table that is not there."""
+    def written(self, table: str, version: int | None = None) -> dict[str, Written]:
+        """Give the last write of each partition, up to a version; none for a table that is not there."""
+        return last_writes(self.commits(table, version))
+
+    def commits(self, table: str, version: int | None = None) -> list[dict[str, Any]]:
+        """Give what Delta says of each commit up to a version, newest first; none for a table that is not there."""
         existing = self._open(table)
-        return {} if existing is None else last_writes(existing.history())
+        commits = [] if existing is None else existing.history()  # of the newest version, whichever was opened
+        return [each for each in commits if version is None or each["version"] <= version]
+
+    def tables(self) -> list[str]:
+        """Name the tables, sorted.
+
+        Raises
+        ------
+        LakeError
+            If the lake is not on a local disk: an object store is not searched for tables.
+        """
+        if "://" in self.root:
+            raise LakeError.because(
+                "tables of a lake", got="an object store", expected="a local folder", hint="name the tables you mean"
+            )
+        logs = Path(self.root).glob("**/_delta_log")
+        return sorted(log.parent.relative_to(self.root).as_posix() for log in logs)
+
+    def vacuum(self, table: str, keep: timedelta, versions: Sequence[int], *, is_dry: bool) -> list[str]:
+        """Remove files that no kept version needs, and give their names.
+
+        Parameters
+        ----------
+        keep : timedelta
+            Files that left the table within this span stay. From one day on, files that no version names go too:
+            what a killed writer left behind. Below a day they could be those of a writer at work.
+        versions : sequence of int
+            Versions that stay readable, besides the newest.
+        is_dry : bool
+            Only tell.
+        """
+        existing = self._open(table)
+        if existing is None:
+            return []
+        hours = int(keep.total_seconds() // 3600)
+        return existing.vacuum(
+            hours,
+            dry_run=is_dry,
+            enforce_retention_duration=False,
+            full=keep >= timedelta(days=1),
+            keep_versions=[*versions, existing.version()],
+        )
 
     def read(
         self,

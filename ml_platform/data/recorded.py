@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.contracts.records import Commit
+from ml_platform.data.history import Written
 from ml_platform.data.lake import Lake
 
 
@@ -62,6 +63,11 @@ class RecordedLake(Lake):
         commit = super().write(table, frame, partitions, lineage=whole, evolve=evolve)
         self._reads.pop(table, None)
         return commit
+
+    def written(self, table: str, version: int | None = None) -> dict[str, Written]:
+        """Tell as `Lake` does; of a table that was read, as it was then."""
+        before = self._reads.get(table)
+        return super().written(table, before.version if version is None and before else version)
 
     def inputs(self) -> list[dict[str, Any]]:
         """Name what was read so far: tables, versions and partitions (null for all), in JSON."""

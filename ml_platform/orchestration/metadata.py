@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from ml_platform.contracts.records import ModelVersion, TableVersion
+from ml_platform.contracts.records import ModelVersion, TableVersion, TrainingManifest
 from ml_platform.orchestration.resources import mlflow_ui_url
 
 PREVIEW_ROWS = 5
@@ -21,6 +21,15 @@ def table_metadata(version: TableVersion, frame: pl.DataFrame) -> dict[str, Any]
         "dagster/column_schema": dg.TableSchema(columns=columns),
         "preview": dg.MetadataValue.md(preview(frame)),
     }
+
+
+def manifest_metadata(manifest: TrainingManifest) -> dict[str, Any]:
+    """Show what a training set was made from."""
+    lines = ["| table | version | partitions | rows |", "| --- | --- | --- | --- |"]
+    for each in manifest.tables:
+        rows = sum(content.rows for content in each.partitions.values())
+        lines.append(f"| {each.table} | {each.version} | {len(each.partitions)} | {rows} |")
+    return {"manifest": dg.MetadataValue.md("\n".join(lines)), "manifest_digest": manifest.digest}
 
 
 def preview(frame: pl.DataFrame) -> str:

@@ -14,6 +14,7 @@ import polars as pl
 
 from ml_platform.contracts.records import TableVersion
 from ml_platform.data.lake import Lake
+from ml_platform.data.manifest import manifest_digest
 from ml_platform.features.events import known_before
 from ml_platform.features.window_plan import HISTORY
 from ml_platform.monitoring.profiles import fit_reference
@@ -54,6 +55,7 @@ def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trai
         "code_version": code_version(),
         "rows_digest": rows_digest(rows, pipeline.spec.key),
         "data": _data_versions(pipeline, rows),
+        "training_manifest": manifest_digest(lake, pipeline.table("training_set"), as_of),
         "libraries": {name: installed_version(name) for name in LIBRARIES},
     }
     draft = Predictor.load(write_bundle(folder / "draft", content, **fields))

@@ -8,12 +8,13 @@ import polars as pl
 from ml_platform.data.labels import known_labels
 from ml_platform.data.lake import Lake
 from ml_platform.data.leakage import certify
+from ml_platform.data.manifest import manifest_lineage, training_manifest
 from ml_platform.data.parts import empty_partitions
 from ml_platform.data.splits import split_rows
 from ml_platform.data.verdicts import require_trusted
 from ml_platform.features.plan import require_one_plan
 from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
-from ml_platform.orchestration.metadata import table_metadata
+from ml_platform.orchestration.metadata import manifest_metadata, table_metadata
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 
@@ -36,9 +37,12 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         rows = _cut(pipeline, lake, as_of)
         certificate = certify(rows, pipeline.spec, as_of)
         table, marked = pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of))
-        version = lake.write(table, marked, [as_of], evolve=True)
+        manifest = training_manifest(lake, pipeline.name, as_of)
+        commit = lake.write(table, marked, [as_of], lineage=manifest_lineage(manifest), evolve=True)
+        shown = _numbers(pipeline, rows, as_of) | fold_numbers(certificate) | manifest_metadata(manifest)
         return dg.MaterializeResult(
-            metadata=table_metadata(version, rows) | _numbers(pipeline, rows, as_of) | fold_numbers(certificate),
+            metadata=table_metadata(commit, rows) | shown,
+            data_version=dg.DataVersion(commit.partitions[as_of].hash),
             check_results=[leakage_check(certificate)],
         )
 

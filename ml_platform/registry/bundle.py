@@ -53,6 +53,8 @@ class Manifest(Record):
         Which rows it was trained, stopped and held out on.
     data : tuple of TableVersion
         Lake tables the model was trained from.
+    training_manifest : str or None
+        Digest of what its training set was made from; the manifest itself stands with the training set.
     libraries : dict of str to str
         Name -> version of what reads or wrote the model.
     files : dict of str to str
@@ -67,12 +69,13 @@ class Manifest(Record):
     code_version: str
     rows_digest: str
     data: tuple[TableVersion, ...]
+    training_manifest: str | None = None
     libraries: dict[str, str]
     files: dict[str, str]
 
     def to_bytes(self) -> bytes:
         """Give the content of `manifest.json`, the same bytes for the same content."""
-        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2) + "\n").encode()
+        return (json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, indent=2) + "\n").encode()
 
 
 @dataclass(frozen=True)

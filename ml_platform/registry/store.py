@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.contracts.errors import BundleDamaged, VersionNotFound
+from ml_platform.contracts.errors import BundleDamaged, RegistryError, VersionNotFound
 from ml_platform.contracts.records import Evaluation, ModelVersion, SignatureField
 from ml_platform.registry.bundle import EXAMPLE, SIGNATURE, Bundle, copy_bundle, open_bundle
 
@@ -78,6 +78,27 @@ class MlflowStore:
         wanted = [each for each in found if as_of in (None, each.as_of)]
         return max(wanted, key=lambda each: (each.as_of, each.version), default=None)
 
+    def registered(self) -> list[ModelVersion]:
+        """Give every version of every pipeline.
+
+        Raises
+        ------
+        RegistryError
+            If MLflow cannot be read; a database that is not there counts as that, not as an empty one.
+        """
+        from mlflow.exceptions import MlflowException
+
+        path = Path(self.url.removeprefix("sqlite:///"))
+        try:
+            if self.url.startswith("sqlite:") and not path.exists():
+                raise MlflowException(f"no database at {path}")
+            return [_record(each) for each in self._search() if each.tags.get("digest")]
+        except MlflowException as error:
+            raise RegistryError.because(
+                "MLflow", got=str(error).splitlines()[0], expected="the registered versions",
+                hint="check MLFLOW_TRACKING_URI and --home, and that the server runs",
+            ) from None  # fmt: skip
+
     def bundle(self, version: ModelVersion) -> Path:
         """Give a local folder with the version's bundle: downloaded once, and again if damaged; verified each time.
 
@@ -125,10 +146,11 @@ class MlflowStore:
 
         return MlflowClient(tracking_uri=self.url, registry_uri=self.url)
 
-    def _search(self, pipeline: str) -> list["MlflowVersion"]:
+    def _search(self, pipeline: str | None = None) -> list["MlflowVersion"]:
         client, found, token = self._client, [], None
+        wanted = None if pipeline is None else f"name = '{pipeline}'"
         while True:
-            page = client.search_model_versions(f"name = '{pipeline}'", page_token=token)
+            page = client.search_model_versions(wanted, page_token=token)
             found += page
             token = page.token
             if not token:

@@ -1,0 +1,141 @@
+"""The commands `data show` and `lake ls`, `lake vacuum`: where data came from, what there is, what may go."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ml_platform.cli.options import HomeOption
+from ml_platform.contracts.errors import PartitionMissing, SpecError, examples
+from ml_platform.contracts.home import Home
+
+if TYPE_CHECKING:
+    from ml_platform.data.lake import Lake
+    from ml_platform.data.provenance import Origin
+
+STAGES = ("training_set", "features", "validated", "raw")
+SHOWN = 5
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+TablesOption = Annotated[
+    list[str] | None, typer.Option("--table", help="Only this table; may be given again. Needed in an object store.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    data, lake = (typer.Typer(no_args_is_help=True, help=said) for said in ("Look at data.", "Look after the lake."))
+    data.command("show")(show)
+    lake.command("ls")(ls)
+    lake.command("vacuum")(vacuum)
+    app.add_typer(data, name="data")
+    app.add_typer(lake, name="lake")
+
+
+def show(
+    pipeline: Annotated[str, typer.Argument(help="A pipeline.")],
+    partition: Annotated[str, typer.Argument(help="A partition, as Dagster names it.")],
+    home: HomeOption = Path(".ml_platform"),
+    as_json: JsonOption = False,
+) -> None:
+    """Print where a partition came from: each table with version, rows, hash, time and run, back to the source."""
+    from ml_platform.data.provenance import Tracer
+    from ml_platform.data.verdicts import read_verdicts
+
+    lake = _lake(home)
+    _require_pipeline(lake, pipeline)
+    verdict = read_verdicts(lake, pipeline, [partition]).get(partition)
+    written = [stage for stage in STAGES if partition in lake.written(f"{pipeline}/{stage}")]
+    top = [stage for stage in written if stage in ("training_set", "features")] or written[:1] or ["raw"]
+    origins = [each for stage in top for each in Tracer(lake).trace(f"{pipeline}/{stage}", [partition])]
+    if as_json:
+        told = verdict.model_dump(mode="json") if verdict else None
+        typer.echo(json.dumps({"verdict": told, "origins": [each.to_json() for each in origins]}))
+        return
+    typer.echo(f"{pipeline} {partition}: " + (f"{verdict.outcome}, {verdict.sentence}" if verdict else "no verdict"))
+    for each in origins:
+        typer.echo("\n".join(_lines(each, "")))
+
+
+def ls(home: HomeOption = Path(".ml_platform"), tables: TablesOption = None) -> None:
+    """List the tables: version, partitions, rows and last write."""
+    lake = _lake(home)
+    for table in tables or lake.tables():
+        written = lake.written(table)
+        rows, at = (
+            sum(each.rows for each in written.values()),
+            max((each.at for each in written.values()), default=None),
+        )
+        when = f"{at:%Y-%m-%d %H:%M:%S}" if at else "-"
+        typer.echo(f"{table:<40} v{lake.version(table):<6} {len(written):>5} partitions {rows:>10} rows  {when}")
+
+
+def vacuum(
+    home: HomeOption = Path(".ml_platform"),
+    keep: Annotated[str, typer.Option(help="Files that left a table within this span stay: 30d, 12h, 0.")] = "30d",
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
+    tables: TablesOption = None,
+) -> None:
+    """Remove files that no version needs which is new or which a registered model was trained from."""
+    from ml_platform.data.retention import needed_versions
+    from ml_platform.data.retention import vacuum as remove
+    from ml_platform.registry.bundle import open_bundle
+    from ml_platform.registry.store import MlflowStore
+
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is down is told soon
+    lake, place, span = _lake(home), Home(home.absolute()), _span(keep)
+    store = MlflowStore(os.environ.get("MLFLOW_TRACKING_URI") or place.mlflow_url, place.root / "cache", Path())
+    models = [open_bundle(store.bundle(each), each.digest).manifest for each in store.registered()]
+    named = [each for model in models for each in model.data]
+    manifests = [model.training_manifest for model in models if model.training_manifest]
+    needed = needed_versions(lake, tables or lake.tables(), named, manifests)
+    for table, files in remove(lake, needed, span, is_dry=is_dry).items():
+        kept = f", kept for models: {', '.join(f'v{each}' for each in needed[table])}" if needed[table] else ""
+        typer.echo(f"{table:<40} {len(files):>6} files {'would go' if is_dry else 'removed'}{kept}")
+
+
+def _lake(home: Path) -> "Lake":
+    from ml_platform.data.lake import Lake
+
+    return Lake(os.environ.get("ML_PLATFORM_LAKE") or os.fspath(Home(home.absolute()).lake))
+
+
+def _require_pipeline(lake: "Lake", pipeline: str) -> None:
+    if any(lake.version(f"{pipeline}/{stage}") >= 0 for stage in STAGES):
+        return
+    known = sorted({table.partition("/")[0] for table in lake.tables()}) if "://" not in lake.root else []
+    raise PartitionMissing.because(
+        "pipeline",
+        got=pipeline,
+        expected=examples(known) or "none has data yet",
+        hint="check the name and --home, or materialize raw",
+    )
+
+
+def _span(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})([dh]?)", text)
+    if found is None or (not found[2] and int(found[1])):
+        raise SpecError.because("--keep", got=text, expected="a span like 30d or 12h, or 0", hint="give days or hours")
+    return timedelta(**{"hours" if found[2] == "h" else "days": int(found[1])})
+
+
+def _lines(origin: "Origin", indent: str) -> Iterator[str]:
+    """Give a line for a commit, and below it its inputs and sources."""
+    first, last = min(origin.partitions), max(origin.partitions)
+    of = first if first == last else f"{len(origin.partitions)} partitions {first} to {last}"
+    digest = f"  sha256 {origin.hash[:12]}" if origin.hash else ""
+    run = f"  run {origin.run[:8]}" if origin.run else ""
+    at = f"{origin.at:%Y-%m-%d %H:%M:%S}"
+    yield f"{indent}{origin.table} v{origin.version}  {of}  {origin.rows} rows{digest}  {at}{run}"
+    for each in origin.inputs[:SHOWN]:
+        yield from _lines(each, indent + "  ")
+    if (more := len(origin.inputs) - SHOWN) > 0:
+        yield f"{indent}  and {more} more commits"
+    for name, rows in list(origin.sources.items())[:SHOWN]:
+        yield f"{indent}  from {name} ({rows} rows)"
+    if (more := len(origin.sources) - SHOWN) > 0:
+        yield f"{indent}  and {more} more sources"
