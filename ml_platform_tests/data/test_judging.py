@@ -171,7 +171,7 @@ def test_only_a_trusted_partition_is_a_past() -> None:
         ([0.0, 10.0] * 5, True),
         ([-0.001, 5.0] + [1.0] * 8, True),
         ([-0.001, 10.001] + [1.0] * 8, False),
-        ([None, float("nan")] + [1.0] * 8, True),
+        ([None, float("nan"), float("nan")] + [1.0] * 7, True),
     ],
 )
 def test_values_in_range(values: list[float | None], passes: bool) -> None:

@@ -1,6 +1,7 @@
 """The rules that polars tells are those that pandera tells: the same rows, for the same reasons."""
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
@@ -147,3 +148,30 @@ def test_a_schema_that_changes_values_first_is_left_to_pandera() -> None:
     rows = pl.DataFrame({"x": [-1.0, 0.0], PARTITION: ["d", "d"]})
     assert take_apart(schema, rows.schema).broken == []
     assert validate(rows, schema, ["x"]).quarantined["x"].to_list() == [0.0]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_fits_the_texts_that_it_fits_in_python(pattern: str) -> None:
+    """Also at a line break at the end, before which Python's `$` fits too."""
+    words = [
+        "",
+        "a",
+        "ab",
+        "aba",
+        "é",
+        "a\n",
+        "ab\n",
+        "a\n\n",
+        "\na",
+        "B-1",
+        "B-1\n",
+        "b-1",
+        "a.b",
+        "12",
+        "xx\n",
+        "\u0661",
+    ]
+    rows = pl.DataFrame({"s": words, PARTITION: "d"})
+    for make, fits in ((pa.Check.str_matches, re.match), (pa.Check.str_contains, re.search)):
+        schema = pa.DataFrameSchema({"s": pa.Column(pd.StringDtype(), make(pattern))})
+        assert validate(rows, schema, ["s"]).kept["s"].to_list() == [word for word in words if fits(pattern, word)]
