@@ -40,6 +40,8 @@ format: setup
 bench: setup
 	$(BIN)/python -m benchmarks.backfill
 	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python -m benchmarks.windows
+	$(BIN)/python -m benchmarks.window_auc
 	$(BIN)/python -m benchmarks.loading
 
 lock:

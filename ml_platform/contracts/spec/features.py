@@ -86,9 +86,11 @@ class WindowFeature(SpecPart):
     """An aggregate over the validated rows before a row, of the same `by`, as they were known at its event time.
 
     `over` is a duration (rows whose event time lies less than this before, the row's own instant left out) or a number
-    of rows (the newest of them), which needs `within`: how far back they may lie. A value of the label counts once it
-    was known, any other column from its row's event time on. `where` is an SQL condition on the rows that count. `of`
-    may be left out with `count`, which then counts rows; nulls of `of` do not count. `share` is the share of true.
+    of rows (the newest of them by event time, of those that were known), which needs `within`: how far back they may
+    lie. Key, event time and inputs of a row count from its event time on; every other column, as the label, once the
+    label was known. `where` is an SQL condition on the rows that count, its clock that of the pipeline. `of` may be
+    left out with `count`, which then counts rows; values that are null, NaN or infinite do not count, also not among
+    the newest. `share` is the share of true. Of no rows, count and sum are 0 and the others null.
     """
 
     name: Annotated[str, Field(pattern=NAME)]
@@ -122,8 +124,9 @@ def _duration(over: timedelta | RowsWindow) -> timedelta:
 class Features(SpecPart):
     """From the columns known when the prediction is asked for, to the columns a model sees.
 
-    In this order: `inputs`, the columns of the `lookups` (as `<lookup>_<column>`), the `windows`, `derive` (SQL, each
-    may use what stands before it), `python`. `columns` chooses the features among all of them.
+    In this order: `inputs`, the columns of the `lookups` (as `<lookup>_<column>`), the `windows`, `derive` (SQL over
+    one row, each may use what stands before it; instants are shown in the pipeline's time zone), `python`. `columns`
+    chooses the features among all of them.
     """
 
     inputs: Names
