@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.spec import Partitions
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.sources import read_as
+from ml_platform.data.sources.python import read_as
 from ml_platform.defs.flight_delays import source
 from ml_platform.demo.platform import Platform
 from ml_platform.deployment.services import dagster_env, prepare_dagster_home

@@ -87,9 +87,9 @@ def _counted() -> dict[str, pl.Expr]:
 
 def _ours() -> dict[str, float]:
     from ml_platform.contracts.spec import Quality
-    from ml_platform.data.findings import Past
-    from ml_platform.data.partition_checks import check_partitions
-    from ml_platform.data.quality import QUARANTINE, quarantine_rows, validate
+    from ml_platform.data.quality.findings import Past
+    from ml_platform.data.quality.partition_checks import check_partitions
+    from ml_platform.data.quality.rows import QUARANTINE, quarantine_rows, validate
 
     schema, none = _schema(), pl.DataFrame(schema=dict.fromkeys(QUARANTINE, pl.String))
     keys = [f"{START + timedelta(days=each):%Y-%m-%d}" for each in range(DAYS)]
@@ -106,7 +106,7 @@ def _ours() -> dict[str, float]:
 
 
 def _schema() -> Any:
-    from ml_platform.data.frozen_schema import FrozenColumn, FrozenSchema, to_pandera
+    from ml_platform.data.quality.frozen_schema import FrozenColumn, FrozenSchema, to_pandera
 
     columns = {
         "id": FrozenColumn(type="string"),
@@ -140,7 +140,7 @@ def _pandera() -> dict[str, float]:
 
 
 def _gx() -> dict[str, float]:
-    from ml_platform.data.expectations import Expectation, check_expectations
+    from ml_platform.data.quality.expectations import Expectation, check_expectations
 
     def one(kind: str, column: str, **kwargs: Any) -> Expectation:
         return Expectation(f"{kind}_{column}", f"expect_column_values_to_{kind}", {"column": column} | kwargs, "error")

@@ -21,7 +21,7 @@ import polars as pl
 import yaml
 
 from ml_platform.contracts.spec import PipelineSpec
-from ml_platform.data.lake import Lake, local_lake
+from ml_platform.data.lake.tables import Lake, local_lake
 from ml_platform.defs import flight_delays
 from ml_platform.defs.flight_delays import schema, source
 from ml_platform.features.plan import FeaturePlan

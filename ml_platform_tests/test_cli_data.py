@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from ml_platform.cli import app
 from ml_platform.contracts.errors import PartitionMissing, RegistryError, SpecError
 from ml_platform.contracts.home import Home
-from ml_platform.data.lake import PARTITION, local_lake
+from ml_platform.data.lake.tables import PARTITION, local_lake
 
 RUNNER = CliRunner()
 

@@ -21,8 +21,8 @@ from ml_platform.authoring.wanted import Wanted
 from ml_platform.authoring.writing import render
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec.parts import read_duration
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART
 
 KNOWN_AFTER = "1d"
 KNOWN_SHARE = 0.99  # of the targets, for whom a split waits

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from ml_platform.contracts.metrics import Task
-from ml_platform.data.leakage import STRENGTH_AT_MOST
-from ml_platform.data.parts import LABEL, PART
-from ml_platform.data.telling import strengths
+from ml_platform.data.splits.leakage import STRENGTH_AT_MOST
+from ml_platform.data.splits.parts import LABEL, PART
+from ml_platform.data.splits.telling import strengths
 
 MARGIN = 0.01  # below what the certificate refuses: it judges other rows than the sample's
 ROWS_AT_LEAST = 50  # to speak of an order

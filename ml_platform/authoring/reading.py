@@ -10,12 +10,12 @@ from itertools import islice
 
 import polars as pl
 
-from ml_platform.data.casting import INSTANT, TextRules, cast
-from ml_platform.data.csv_blocks import CsvText
-from ml_platform.data.expressions import Expressions
-from ml_platform.data.files import read_block
-from ml_platform.data.locations import Found, Location, Stream
-from ml_platform.data.parquet_batches import read_parquet
+from ml_platform.data.sources.casting import INSTANT, TextRules, cast
+from ml_platform.data.sources.csv_blocks import CsvText
+from ml_platform.data.sources.expressions import Expressions
+from ml_platform.data.sources.files import read_block
+from ml_platform.data.sources.locations import Found, Location, Stream
+from ml_platform.data.sources.parquet_batches import read_parquet
 
 ROWS_AT_MOST = 20_000  # of the sample
 RUN_ROWS = 250  # that lie together, so that rows that stand twice are seen

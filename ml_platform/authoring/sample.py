@@ -15,10 +15,10 @@ from ml_platform.authoring.settling import settle_time_formats, settle_types
 from ml_platform.authoring.wanted import Wanted
 from ml_platform.contracts.errors import NotEnoughRows, SchemaMismatch, SpecError, examples
 from ml_platform.contracts.spec import FilesSource
-from ml_platform.data.casting import TextRules, blanks, cast
-from ml_platform.data.expressions import Expressions
-from ml_platform.data.frozen_schema import FrozenSchema, infer_schema
-from ml_platform.data.locations import Location
+from ml_platform.data.quality.frozen_schema import FrozenSchema, infer_schema
+from ml_platform.data.sources.casting import TextRules, blanks, cast
+from ml_platform.data.sources.expressions import Expressions
+from ml_platform.data.sources.locations import Location
 from ml_platform.features.types import POLARS_TYPES
 
 COLUMNS_AT_MOST = 200  # without --columns

@@ -1,6 +1,6 @@
 """From the text of a sample to types, though a few values are not what their column is: those are faults, not types.
 
-What decides is `ml_platform.data.inference`, which takes no value amiss; here the few odd ones are taken out before.
+What decides is `ml_platform.data.sources.inference`, which takes no value amiss; the few odd ones are taken out here.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from ml_platform.contracts.records import FieldType
-from ml_platform.data.inference import ISO_FORMATS, guess_time_formats, infer_types, read_times, type_of
+from ml_platform.data.sources.inference import ISO_FORMATS, guess_time_formats, infer_types, read_times, type_of
 
 ODD_AT_MOST = 0.02  # share of a column's values
 _DIGITS_OF_A_TIME = 4

@@ -15,8 +15,8 @@ from ml_platform.contracts.errors import PartitionMissing, SpecError, examples
 from ml_platform.contracts.home import Home
 
 if TYPE_CHECKING:
-    from ml_platform.data.lake import Lake
-    from ml_platform.data.provenance import Origin
+    from ml_platform.data.lake.provenance import Origin
+    from ml_platform.data.lake.tables import Lake
 
 STAGES = ("training_set", "features", "validated", "raw")
 SHOWN = 5
@@ -43,8 +43,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print where a partition came from: each table with version, rows, hash, time and run, back to the source."""
-    from ml_platform.data.provenance import Tracer
-    from ml_platform.data.verdicts import read_verdicts
+    from ml_platform.data.lake.provenance import Tracer
+    from ml_platform.data.quality.verdicts import read_verdicts
 
     lake = _lake(home)
     _require_pipeline(lake, pipeline)
@@ -81,8 +81,8 @@ def vacuum(
     tables: TablesOption = None,
 ) -> None:
     """Remove files that no version needs which is new or which a registered model was trained from."""
-    from ml_platform.data.retention import needed_versions
-    from ml_platform.data.retention import vacuum as remove
+    from ml_platform.data.lake.retention import needed_versions
+    from ml_platform.data.lake.retention import vacuum as remove
     from ml_platform.registry.bundle import open_bundle
     from ml_platform.registry.store import MlflowStore
 
@@ -99,7 +99,7 @@ def vacuum(
 
 
 def _lake(home: Path) -> "Lake":
-    from ml_platform.data.lake import Lake
+    from ml_platform.data.lake.tables import Lake
 
     return Lake(os.environ.get("ML_PLATFORM_LAKE") or os.fspath(Home(home.absolute()).lake))
 

@@ -22,7 +22,7 @@ def schema(
     defs: Annotated[Path, typer.Option(help="Folder of the pipelines.")] = DEFS,
 ) -> None:
     """Infer types and nulls from the pipeline's source and write them to schema.yaml beside its defs.yaml."""
-    from ml_platform.data.frozen_schema import FILE, write_schema
+    from ml_platform.data.quality.frozen_schema import FILE, write_schema
     from ml_platform.orchestration.freezing import find_pipeline, freeze_schema
 
     path = find_pipeline(defs.absolute(), pipeline)

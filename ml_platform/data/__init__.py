@@ -1,1 +1,1 @@
-"""From a source to trusted tables: sources, the lake with its versions, schema and quarantine, splits."""
+"""From a source to trusted tables: sources, the lake, quality, splits, and the calendar that they share."""

@@ -10,8 +10,8 @@ import polars as pl
 
 from ml_platform.contracts.errors import LeakageFound, examples
 from ml_platform.contracts.records import LeakageCertificate
-from ml_platform.data.leakage import certify
-from ml_platform.data.parts import PARTS
+from ml_platform.data.splits.leakage import certify
+from ml_platform.data.splits.parts import PARTS
 from ml_platform.orchestration.partitions import partitions_def
 from ml_platform.orchestration.resolution import Pipeline
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.data.findings import Finding
-from ml_platform.data.partition_checks import DESCRIPTIONS, check_names
+from ml_platform.data.quality.findings import Finding
+from ml_platform.data.quality.partition_checks import DESCRIPTIONS, check_names
 from ml_platform.orchestration.partition_events import log_evaluations
 from ml_platform.orchestration.partitions import partitions_def
 from ml_platform.orchestration.resolution import Pipeline

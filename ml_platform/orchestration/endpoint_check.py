@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import Champion, champion
 from ml_platform.orchestration.feature_rows import first_known
 from ml_platform.orchestration.resolution import Pipeline

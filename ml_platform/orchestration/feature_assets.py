@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.data.lake import STATIC, Lake
+from ml_platform.data.lake.tables import STATIC, Lake
 from ml_platform.features.online import OnlineStore
 from ml_platform.orchestration.catalogue import catalogue_table, feature_catalogue
 from ml_platform.orchestration.column_lineage import column_lineage

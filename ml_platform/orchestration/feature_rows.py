@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from ml_platform.data.lake import PARTITION, Lake
+from ml_platform.data.lake.tables import PARTITION, Lake
 from ml_platform.features.online import OnlineStore
 from ml_platform.features.plan import PLAN
 from ml_platform.features.window_plan import HISTORY

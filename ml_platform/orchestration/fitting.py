@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ModelVersion
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.certifying import require_no_leakage
 from ml_platform.orchestration.metadata import picture, version_links
 from ml_platform.orchestration.packaging import package

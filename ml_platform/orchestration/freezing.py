@@ -14,14 +14,14 @@ from ml_platform.contracts.errors import NotEnoughRows, SpecError
 from ml_platform.contracts.records import FieldType
 from ml_platform.contracts.spec import FilesSource, PipelineSpec, PythonSource
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.casting import INSTANT, TextRules, cast
-from ml_platform.data.files import FilesReader
-from ml_platform.data.frozen_schema import FILE, FrozenSchema, infer_schema
-from ml_platform.data.inference import infer_types
-from ml_platform.data.loaded import Reader, Target
-from ml_platform.data.samples import read_sample
-from ml_platform.data.sources import PythonReader
-from ml_platform.data.sql import SqlReader
+from ml_platform.data.quality.frozen_schema import FILE, FrozenSchema, infer_schema
+from ml_platform.data.sources.casting import INSTANT, TextRules, cast
+from ml_platform.data.sources.files import FilesReader
+from ml_platform.data.sources.inference import infer_types
+from ml_platform.data.sources.loaded import Reader, Target
+from ml_platform.data.sources.python import PythonReader
+from ml_platform.data.sources.samples import read_sample
+from ml_platform.data.sources.sql import SqlReader
 from ml_platform.features.types import POLARS_TYPES
 from ml_platform.orchestration.source_readers import reader_of
 from ml_platform.orchestration.spec_faults import fault_of, refusal

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ml_platform.data.lake import PARTITION, STATIC, Lake
-from ml_platform.data.sources import read_lookup
+from ml_platform.data.lake.tables import PARTITION, STATIC, Lake
+from ml_platform.data.sources.python import read_lookup
 from ml_platform.features.types import POLARS_TYPES
 from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline, raw_types

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
 from ml_platform.orchestration.fitting import fit_candidate
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation

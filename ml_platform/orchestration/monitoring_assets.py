@@ -4,7 +4,7 @@ import dagster as dg
 
 from ml_platform.contracts.ports import Ledger
 from ml_platform.contracts.records import DriftReport
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 from ml_platform.monitoring.plots import drift_plot, drift_table
 from ml_platform.orchestration.checks import report_per_partition
 from ml_platform.orchestration.metadata import picture

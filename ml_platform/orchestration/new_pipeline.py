@@ -13,7 +13,7 @@ from ml_platform.authoring.report import report
 from ml_platform.authoring.sample import read_sample
 from ml_platform.authoring.wanted import Wanted, require_name
 from ml_platform.authoring.writing import MODULE, SCHEMA, YAML, require_free, write_folder
-from ml_platform.data.frozen_schema import schema_text
+from ml_platform.data.quality.frozen_schema import schema_text
 from ml_platform.orchestration.resolution import Pipeline, resolve
 
 PROJECT_FILES = ("pyproject.toml", "dg.toml")

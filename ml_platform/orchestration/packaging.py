@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 
 from ml_platform.contracts.records import TableVersion
-from ml_platform.data.lake import Lake
-from ml_platform.data.manifest import manifest_digest
+from ml_platform.data.lake.manifest import manifest_digest
+from ml_platform.data.lake.tables import Lake
 from ml_platform.features.events import known_before
 from ml_platform.features.window_plan import HISTORY
 from ml_platform.monitoring.profiles import fit_reference

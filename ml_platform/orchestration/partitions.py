@@ -8,8 +8,8 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.data.lake import Lake
-from ml_platform.data.recorded import recorded
+from ml_platform.data.lake.recorded import recorded
+from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.code_versions import code_version, spec_digest, stage_version
 from ml_platform.orchestration.resolution import Pipeline
 

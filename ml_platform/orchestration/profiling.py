@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from ml_platform.contracts.records import Decision, DriftReport
-from ml_platform.data.lake import PARTITION, Lake
+from ml_platform.data.lake.tables import PARTITION, Lake
 from ml_platform.ledger.folds import Champion, champion
 from ml_platform.monitoring.drift import report
 from ml_platform.monitoring.profiles import Profile, merge

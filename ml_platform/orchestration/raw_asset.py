@@ -4,8 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.data.lake import Lake, rows_by_partition
-from ml_platform.data.loaded import Loaded
+from ml_platform.data.lake.tables import Lake, rows_by_partition
+from ml_platform.data.sources.loaded import Loaded
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written

@@ -21,9 +21,9 @@ from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.records import SignatureField
 from ml_platform.contracts.spec import PipelineSpec, PythonSource
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.expectations import PACKAGE, Expectation, read_suite
-from ml_platform.data.frozen_schema import FILE, read_schema, to_pandera
-from ml_platform.data.loaded import Reader, Target, raw_types
+from ml_platform.data.quality.expectations import PACKAGE, Expectation, read_suite
+from ml_platform.data.quality.frozen_schema import FILE, read_schema, to_pandera
+from ml_platform.data.sources.loaded import Reader, Target, raw_types
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
 from ml_platform.features.window_plan import HISTORY

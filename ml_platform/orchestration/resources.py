@@ -13,7 +13,7 @@ import dagster as dg
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.home import Home
-from ml_platform.data.lake import Lake, local_lake
+from ml_platform.data.lake.tables import Lake, local_lake
 from ml_platform.deployment.local import LocalTarget
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger.store import SqlLedger

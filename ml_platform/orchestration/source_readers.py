@@ -6,14 +6,14 @@ from typing import Any
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.spec import FilesSource, PipelineSpec, PythonSource
-from ml_platform.data.casting import TextRules, check_time_format
-from ml_platform.data.expressions import Expressions
-from ml_platform.data.files import FilesReader
-from ml_platform.data.loaded import Reader, Target
-from ml_platform.data.locations import Location
-from ml_platform.data.shaping import Shaper
-from ml_platform.data.sources import Load, PythonReader
-from ml_platform.data.sql import SqlReader
+from ml_platform.data.sources.casting import TextRules, check_time_format
+from ml_platform.data.sources.expressions import Expressions
+from ml_platform.data.sources.files import FilesReader
+from ml_platform.data.sources.loaded import Reader, Target
+from ml_platform.data.sources.locations import Location
+from ml_platform.data.sources.python import Load, PythonReader
+from ml_platform.data.sources.shaping import Shaper
+from ml_platform.data.sources.sql import SqlReader
 from ml_platform.orchestration.resources import read_options, read_variable
 from ml_platform.orchestration.spec_faults import Fault
 

@@ -12,8 +12,8 @@ import polars as pl
 from ml_platform.contracts.lightgbm_params import BINARY_ONLY
 from ml_platform.contracts.metrics import METRICS_OF, Task
 from ml_platform.contracts.spec import PipelineSpec
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART
 from ml_platform.features.plan import PLAN
 from ml_platform.features.types import INSTANT, POLARS_TYPES, widen_type
 from ml_platform.orchestration.spec_faults import Fault, Location, nearest

@@ -5,13 +5,13 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from ml_platform.data.labels import known_labels
-from ml_platform.data.lake import Lake
-from ml_platform.data.leakage import certify
-from ml_platform.data.manifest import manifest_lineage, training_manifest
-from ml_platform.data.parts import empty_partitions
-from ml_platform.data.splits import split_rows
-from ml_platform.data.verdicts import require_trusted
+from ml_platform.data.lake.manifest import manifest_lineage, training_manifest
+from ml_platform.data.lake.tables import Lake
+from ml_platform.data.quality.verdicts import require_trusted
+from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.labels import known_labels
+from ml_platform.data.splits.leakage import certify
+from ml_platform.data.splits.parts import empty_partitions
 from ml_platform.features.plan import require_one_plan
 from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
 from ml_platform.orchestration.metadata import manifest_metadata, table_metadata

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from ml_platform.data.judging import Judged, judge_partitions
-from ml_platform.data.lake import Lake, rows_by_partition
-from ml_platform.data.verdicts import store_verdicts
+from ml_platform.data.lake.tables import Lake, rows_by_partition
+from ml_platform.data.quality.judging import Judged, judge_partitions
+from ml_platform.data.quality.verdicts import store_verdicts
 from ml_platform.orchestration.checks import quality_check_specs, report_findings
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from ml_platform.contracts.records import Commit
-from ml_platform.data.lake import STATIC, Lake
+from ml_platform.data.lake.tables import STATIC, Lake
 from ml_platform.orchestration.code_versions import code_version
 from ml_platform.orchestration.metadata import preview, table_metadata
 from ml_platform.orchestration.partition_events import ALREADY_LOGGED, log_materializations

@@ -8,9 +8,9 @@ import polars as pl
 
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.parts import KNOWN_AT, LABEL
-from ml_platform.data.splits import split_rows
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.parts import KNOWN_AT, LABEL
 
 AS_OF = "2020-02-01"
 END = datetime(2020, 2, 1, tzinfo=UTC)

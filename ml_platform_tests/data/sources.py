@@ -11,12 +11,12 @@ import pandera.pandas as pa
 
 from ml_platform.contracts.spec import FilesSource, Partitions
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.casting import TextRules
-from ml_platform.data.expressions import Expressions
-from ml_platform.data.files import FilesReader
-from ml_platform.data.loaded import Target
-from ml_platform.data.locations import Location, Options
-from ml_platform.data.shaping import Shaper
+from ml_platform.data.sources.casting import TextRules
+from ml_platform.data.sources.expressions import Expressions
+from ml_platform.data.sources.files import FilesReader
+from ml_platform.data.sources.loaded import Target
+from ml_platform.data.sources.locations import Location, Options
+from ml_platform.data.sources.shaping import Shaper
 
 RIDES = pa.DataFrameSchema(
     {

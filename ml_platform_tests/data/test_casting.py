@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.contracts.errors import SpecError
-from ml_platform.data.casting import INSTANT, TextRules, blanks, cast, check_time_format, type_name
+from ml_platform.data.sources.casting import INSTANT, TextRules, blanks, cast, check_time_format, type_name
 
 NEW_YORK = TextRules(zone="America/New_York", nulls=("", "NA"))
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.data.content import PARTITION, content_hashes
+from ml_platform.data.lake.content import PARTITION, content_hashes
 
 ROWS = pl.DataFrame(
     {
@@ -113,7 +113,7 @@ def test_a_partition_without_rows_has_the_hash_of_none() -> None:
 def test_another_process_gives_the_same_hash() -> None:
     """Whatever its seed for hashing."""
     code = (
-        "import polars as pl; from ml_platform.data.content import content_hashes;"
+        "import polars as pl; from ml_platform.data.lake.content import content_hashes;"
         "print(content_hashes(pl.DataFrame({'x': ['b', None, 'a'], 'partition': ['p'] * 3}), ['p'])['p'])"
     )
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml_platform.contracts.errors import SourceUnreadable
-from ml_platform.data import csv_blocks, csv_text
-from ml_platform.data.csv_blocks import CsvText
-from ml_platform.data.files import read_block
-from ml_platform.data.shaping import PLACE
+from ml_platform.data.sources import csv_blocks, csv_text
+from ml_platform.data.sources.csv_blocks import CsvText
+from ml_platform.data.sources.files import read_block
+from ml_platform.data.sources.shaping import PLACE
 
 CELLS = st.text(st.sampled_from('ab,"\n\r;é '), max_size=5)
 TABLES = st.integers(1, 4).flatmap(

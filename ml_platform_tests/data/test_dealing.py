@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ml_platform.contracts.errors import NotEnoughRows
 from ml_platform.contracts.spec import Split
-from ml_platform.data.dealing import STRATA_AT_MOST, deal, stable_hash
-from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART, PARTS
+from ml_platform.data.splits.dealing import STRATA_AT_MOST, deal, stable_hash
+from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART, PARTS
 from ml_platform_tests.data.cuts import END, cut, events, known_soon, spec_of
 
 SHARES = {"train": 14 / 20, "validation": 3 / 20, "holdout": 3 / 20}
@@ -41,7 +41,7 @@ def test_the_hash_is_the_same_for_ever() -> None:
 def test_the_hash_is_the_same_in_another_process() -> None:
     """Python's own differs from process to process."""
     code = (
-        "import polars as pl; from ml_platform.data.dealing import stable_hash;"
+        "import polars as pl; from ml_platform.data.splits.dealing import stable_hash;"
         "print(stable_hash(pl.DataFrame({'id': ['a', 'b']}), ['id']).to_list())"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

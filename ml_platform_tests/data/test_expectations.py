@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from ml_platform.contracts.errors import ContractError, SpecError
-from ml_platform.data.expectations import Expectation, check_expectations, read_suite
+from ml_platform.data.quality.expectations import Expectation, check_expectations, read_suite
 
 
 def running(test: Any) -> Any:
@@ -70,9 +70,8 @@ def test_a_suite_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_without_a_suite_the_library_is_not_needed() -> None:
-    code = (
-        "import polars as pl; from ml_platform.data.expectations import check_expectations as c; c(pl.DataFrame(), ());"
-    )
+    load = "import polars as pl; from ml_platform.data.quality.expectations import check_expectations"
+    code = f"{load}; check_expectations(pl.DataFrame(), ());"
     done = [sys.executable, "-c", f"{code} import sys; print('great_expectations' in sys.modules)"]
     assert subprocess.run(done, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
@@ -138,7 +137,7 @@ def test_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    from ml_platform.data import expectations
+    from ml_platform.data.quality import expectations
 
     expectations._frames.cache_clear()
     [finding] = check_expectations(pl.DataFrame({"x": [1]}), _suite(tmp_path, _between()))

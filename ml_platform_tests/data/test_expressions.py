@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ml_platform.contracts.errors import SchemaMismatch, SpecError
 from ml_platform.contracts.spec.parts import SqlExpression
-from ml_platform.data.casting import INSTANT
-from ml_platform.data.expressions import GUESSES, Expressions
+from ml_platform.data.sources.casting import INSTANT
+from ml_platform.data.sources.expressions import GUESSES, Expressions
 
 KNOWN: dict[str, pl.DataType] = {
     "fare": pl.Float64(),

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml_platform.contracts.errors import SchemaMismatch, SourceUnreadable
-from ml_platform.data import csv_text
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.loaded import REJECTED_TYPES, Loaded
-from ml_platform.data.sources import read_as
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.sources import csv_text
+from ml_platform.data.sources.loaded import REJECTED_TYPES, Loaded
+from ml_platform.data.sources.python import read_as
 from ml_platform_tests.data.sources import DAYS, HEADER, RIDES, files_reader, target, write_files
 
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from ml_platform.contracts.spec import Partitions
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.folds import fold_rows, rolling_folds
-from ml_platform.data.parts import KNOWN_AT, PART, boundaries
+from ml_platform.data.splits.folds import fold_rows, rolling_folds
+from ml_platform.data.splits.parts import KNOWN_AT, PART, boundaries
 from ml_platform_tests.data.cuts import AS_OF, cut, events, known_soon, spec_of
 
 CALENDAR = Calendar(Partitions(start=date(2020, 1, 1), end=date(2020, 3, 1)))

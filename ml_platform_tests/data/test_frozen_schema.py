@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.contracts.errors import SpecError
-from ml_platform.data.frozen_schema import (
+from ml_platform.data.quality.frozen_schema import (
     FrozenColumn,
     FrozenSchema,
     infer_schema,

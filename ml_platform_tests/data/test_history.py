@@ -9,9 +9,9 @@ import pytest
 from deltalake import DeltaTable
 
 from ml_platform.contracts.errors import SchemaMismatch
-from ml_platform.data.content import PARTITION, content_hashes
-from ml_platform.data.history import last_writes
-from ml_platform.data.lake import Lake, local_lake
+from ml_platform.data.lake.content import PARTITION, content_hashes
+from ml_platform.data.lake.history import last_writes
+from ml_platform.data.lake.tables import Lake, local_lake
 
 TABLE = "flights/raw"
 MONTHS_AGO = datetime(2020, 1, 1, tzinfo=UTC).timestamp()

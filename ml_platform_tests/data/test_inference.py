@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.contracts.errors import ContractError, SchemaMismatch
-from ml_platform.data.inference import ISO_FORMATS, guess_time_formats, infer_types, read_times, type_of
+from ml_platform.data.sources.inference import ISO_FORMATS, guess_time_formats, infer_types, read_times, type_of
 
 
 def _type(*values: str | None, formats: tuple[str, ...] = ()) -> str:

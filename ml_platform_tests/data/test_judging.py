@@ -9,12 +9,12 @@ import pytest
 
 from ml_platform.contracts.errors import ContractError, QuarantineExceeded
 from ml_platform.contracts.spec import Quality
-from ml_platform.data.findings import Finding, Past
-from ml_platform.data.judging import Judged, _judged
-from ml_platform.data.lake import Lake, local_lake
-from ml_platform.data.partition_checks import DESCRIPTIONS, check_names, check_partitions
-from ml_platform.data.quality import QUARANTINE
-from ml_platform.data.verdicts import judge, read_past, read_verdicts, require_trusted, store_verdicts
+from ml_platform.data.lake.tables import Lake, local_lake
+from ml_platform.data.quality.findings import Finding, Past
+from ml_platform.data.quality.judging import Judged, _judged
+from ml_platform.data.quality.partition_checks import DESCRIPTIONS, check_names, check_partitions
+from ml_platform.data.quality.rows import QUARANTINE
+from ml_platform.data.quality.verdicts import judge, read_past, read_verdicts, require_trusted, store_verdicts
 
 DAY = "2020-01-10"
 END = datetime(2020, 1, 11, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 
 from ml_platform.contracts.errors import ContractError
 from ml_platform.contracts.spec import Label
-from ml_platform.data.labels import known_labels
-from ml_platform.data.parts import KNOWN_AT, LABEL
+from ml_platform.data.splits.labels import known_labels
+from ml_platform.data.splits.parts import KNOWN_AT, LABEL
 
 AT = datetime(2013, 3, 1, 12, tzinfo=UTC)
 KNOWN_LATER = Label(column="minutes", task="regression", known_after=timedelta(days=2))

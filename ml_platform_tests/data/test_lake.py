@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 
 from ml_platform.contracts.errors import ContractError, PartitionMissing, SchemaMismatch
-from ml_platform.data.lake import PARTITION, STATIC, Lake, local_lake
+from ml_platform.data.lake.tables import PARTITION, STATIC, Lake, local_lake
 
 TABLE = "flights/raw"
 TYPES = {"x": pl.Int64, "word": pl.String, "at": pl.Datetime("us", "UTC"), PARTITION: pl.String}
 WRITER = """
 import sys
 import polars as pl
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 root, name = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.readline()

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ml_platform.data.lake import Lake, local_lake
+from ml_platform.data.lake.tables import Lake, local_lake
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ TABLE = "flights/raw"
 RIVAL = """
 import sys
 import polars as pl
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 root, name = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -32,7 +32,7 @@ for number in range(20):
 FULL_DISK = """
 import resource, signal, sys
 import polars as pl
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 rows = pl.DataFrame({"x": pl.int_range(int(sys.argv[3]), eager=True)}).with_columns(partition=pl.lit("a"))
@@ -44,7 +44,7 @@ except Exception as error:
 ENDLESS = """
 import sys
 import polars as pl
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 number = 0
 while True:
     rows = pl.DataFrame({"x": [number] * 50_000, "partition": ["a", "b"] * 25_000})

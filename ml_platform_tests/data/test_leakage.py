@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ml_platform.contracts.records import LeakageCertificate, LeakageFinding
 from ml_platform.contracts.spec import PipelineSpec
-from ml_platform.data import leakage
-from ml_platform.data.leakage import TWINS_AT_MOST, certify
-from ml_platform.data.parts import KNOWN_AT, LABEL, PART
+from ml_platform.data.splits import leakage
+from ml_platform.data.splits.leakage import TWINS_AT_MOST, certify
+from ml_platform.data.splits.parts import KNOWN_AT, LABEL, PART
 from ml_platform_tests.data.cuts import AS_OF, END, training_set
 
 RNG = np.random.default_rng(11)

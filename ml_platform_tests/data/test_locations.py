@@ -12,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from ml_platform.contracts.errors import PlatformError, SourceUnreadable
 from ml_platform.contracts.spec import FilesSource
-from ml_platform.data.locations import Location
+from ml_platform.data.sources.locations import Location
 from ml_platform_tests.data.sources import DAYS, HEADER, files_reader
 
 ROW = "{id},{day},1,1\n"

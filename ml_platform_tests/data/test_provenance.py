@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from ml_platform.contracts.errors import PartitionMissing
-from ml_platform.data.lake import PARTITION, Lake, local_lake
-from ml_platform.data.provenance import Tracer
-from ml_platform.data.recorded import recorded
+from ml_platform.data.lake.provenance import Tracer
+from ml_platform.data.lake.recorded import recorded
+from ml_platform.data.lake.tables import PARTITION, Lake, local_lake
 
 
 @pytest.fixture

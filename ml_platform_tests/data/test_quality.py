@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from ml_platform.contracts.errors import SchemaMismatch
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.quality import QUARANTINE, REASON, quarantine_rows, validate
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.quality.rows import QUARANTINE, REASON, quarantine_rows, validate
 
 SCHEMA = pa.DataFrameSchema(
     {

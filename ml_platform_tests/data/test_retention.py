@@ -8,10 +8,10 @@ import pytest
 
 from ml_platform.contracts.errors import LakeError
 from ml_platform.contracts.records import TableVersion
-from ml_platform.data.lake import PARTITION, Lake, local_lake
-from ml_platform.data.manifest import manifest_digest, manifest_lineage, training_manifest
-from ml_platform.data.recorded import recorded
-from ml_platform.data.retention import needed_versions, vacuum
+from ml_platform.data.lake.manifest import manifest_digest, manifest_lineage, training_manifest
+from ml_platform.data.lake.recorded import recorded
+from ml_platform.data.lake.retention import needed_versions, vacuum
+from ml_platform.data.lake.tables import PARTITION, Lake, local_lake
 
 TABLE, SET = "tiny/features", "tiny/training_set"
 NOW, MONTH = timedelta(0), timedelta(days=30)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.quality import REASON, validate
-from ml_platform.data.row_rules import take_apart
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.quality.row_rules import take_apart
+from ml_platform.data.quality.rows import REASON, validate
 
 NUMBERS = st.integers(-3, 3) | st.sampled_from([0.5, -2.5, 1e300])
 WORDS = st.sampled_from(["", "a", "ab", "abc", "é", "a\n", "ab\n", "B-1", "b-1", "a.b", "12", "1a", "\u0661"])

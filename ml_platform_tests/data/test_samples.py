@@ -9,8 +9,8 @@ import pytest
 
 from ml_platform.contracts.errors import SourceUnreadable
 from ml_platform.contracts.spec import FilesSource
-from ml_platform.data.locations import Location
-from ml_platform.data.samples import Sample, read_sample
+from ml_platform.data.sources.locations import Location
+from ml_platform.data.sources.samples import Sample, read_sample
 from ml_platform_tests.data.sources import HEADER, write_files
 
 

@@ -15,12 +15,12 @@ from ml_platform.contracts.errors import SchemaMismatch
 from ml_platform.contracts.records import Window
 from ml_platform.contracts.spec import Partitions
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.casting import TextRules
-from ml_platform.data.expressions import Expressions
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.loaded import Loaded, Target
-from ml_platform.data.shaping import Shaper
-from ml_platform.data.sources import Load, PythonReader, read_as, read_lookup
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.sources.casting import TextRules
+from ml_platform.data.sources.expressions import Expressions
+from ml_platform.data.sources.loaded import Loaded, Target
+from ml_platform.data.sources.python import Load, PythonReader, read_as, read_lookup
+from ml_platform.data.sources.shaping import Shaper
 
 CALENDAR = Calendar(Partitions(start=date(2013, 1, 1), end=date(2014, 1, 1), timezone="America/New_York"))
 TIME = "datetime64[us, UTC]"

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ml_platform.contracts.errors import ContractError, NotEnoughRows
 from ml_platform.contracts.spec import Partitions, Split
 from ml_platform.data.calendar import Calendar
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.parts import DAY, KNOWN_AT, LABEL, PART, PARTS, boundaries
-from ml_platform.data.splits import split_rows
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART, PARTS, boundaries
 
 CALENDAR = Calendar(Partitions(start=date(2013, 1, 1), end=date(2014, 1, 1), timezone="America/New_York"))
 AS_OF = "2013-03-15"  # the parts before it hold the day of 23 hours

@@ -12,12 +12,12 @@ from sqlalchemy import Engine, create_engine, text
 
 from ml_platform.contracts.errors import SchemaMismatch, SourceUnreadable
 from ml_platform.contracts.spec import SqlSource
-from ml_platform.data import sql
-from ml_platform.data.casting import TextRules
-from ml_platform.data.expressions import Expressions
-from ml_platform.data.loaded import Loaded, Target
-from ml_platform.data.shaping import Shaper
-from ml_platform.data.sql import SqlReader
+from ml_platform.data.sources import sql
+from ml_platform.data.sources.casting import TextRules
+from ml_platform.data.sources.expressions import Expressions
+from ml_platform.data.sources.loaded import Loaded, Target
+from ml_platform.data.sources.shaping import Shaper
+from ml_platform.data.sources.sql import SqlReader
 from ml_platform_tests.data.sources import DAYS, target
 from ml_platform_tests.pipelines.postgres import Postgres, postgres
 

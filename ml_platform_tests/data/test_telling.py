@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_platform.data.parts import LABEL, PART
-from ml_platform.data.telling import CLASS_AT_LEAST, PURE_ROWS_AT_LEAST, pure_values, strengths
+from ml_platform.data.splits.parts import LABEL, PART
+from ml_platform.data.splits.telling import CLASS_AT_LEAST, PURE_ROWS_AT_LEAST, pure_values, strengths
 
 RNG = np.random.default_rng(3)
 COUNT = 4000

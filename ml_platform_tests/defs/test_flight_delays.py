@@ -12,8 +12,8 @@ import yaml
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.records import Window
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.quality import Validated, validate
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.quality.rows import Validated, validate
 from ml_platform.defs import flight_delays
 from ml_platform.defs.flight_delays.source import _file, load_flights
 from ml_platform.orchestration.lookups import load_lookup

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from ml_platform.contracts.records import LeakageFinding
-from ml_platform.data.labels import known_labels
-from ml_platform.data.lake import PARTITION
-from ml_platform.data.leakage import certify
-from ml_platform.data.splits import split_rows
+from ml_platform.data.lake.tables import PARTITION
+from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.labels import known_labels
+from ml_platform.data.splits.leakage import certify
 from ml_platform.defs import flight_delays
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform_tests.pipelines.marks import QUIET

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from ml_platform.contracts.home import Home
-from ml_platform.data.lake import local_lake
+from ml_platform.data.lake.tables import local_lake
 
 pytestmark = [pytest.mark.slow, pytest.mark.dagster]
 

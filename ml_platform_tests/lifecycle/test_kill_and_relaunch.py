@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, *DAGSTER]
 
 ROOT = Path(__file__).parents[2]
 PLACES = [
-    "return:ml_platform.data.lake:Lake.write",  # the training set is written, Dagster does not know
+    "return:ml_platform.data.lake.tables:Lake.write",  # the training set is written, Dagster does not know
     "after:tiny__training_set",
     "call:ml_platform.registry.store:MlflowStore.register",  # the model is fitted and logged, not registered
     "after:tiny__candidate",
@@ -38,7 +38,7 @@ DATA_PLACES = [
     "after:tiny__raw",
     "after:tiny__road",
     "after:tiny__validated",
-    "return:ml_platform.data.lake:Lake.write",
+    "return:ml_platform.data.lake.tables:Lake.write",
 ]
 TABLES = ("raw", "validated", "quarantine", "road", "features")
 

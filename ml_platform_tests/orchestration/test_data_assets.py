@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from ml_platform.contracts.errors import ContractError
-from ml_platform.data.expectations import Expectation
-from ml_platform.data.verdicts import read_verdicts, require_trusted
+from ml_platform.data.quality.expectations import Expectation
+from ml_platform.data.quality.verdicts import read_verdicts, require_trusted
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS, RIDES_A_DAY
 from ml_platform_tests.pipelines.world import FIRST, LAST, World, definitions, error_of, faults, tiny

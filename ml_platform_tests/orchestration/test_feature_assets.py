@@ -11,7 +11,7 @@ import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
-from ml_platform.data.lake import Lake
+from ml_platform.data.lake.tables import Lake
 from ml_platform.features.online import OnlineStore
 from ml_platform.orchestration.feature_rows import first_known, make_features, publish_history
 from ml_platform.orchestration.resolution import Pipeline, resolve

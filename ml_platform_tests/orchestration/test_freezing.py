@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ml_platform.cli import app
 from ml_platform.contracts.errors import NotEnoughRows, PlatformError, SpecError
-from ml_platform.data.frozen_schema import read_schema
+from ml_platform.data.quality.frozen_schema import read_schema
 from ml_platform.orchestration.resolution import resolve
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.world import FOLDER, tiny

@@ -13,7 +13,7 @@ import yaml
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.home import Home
-from ml_platform.data.lake import Lake, local_lake
+from ml_platform.data.lake.tables import Lake, local_lake
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform_tests.pipelines.fixtures import enter
 from ml_platform_tests.pipelines.marks import DAGSTER

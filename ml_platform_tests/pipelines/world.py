@@ -16,7 +16,7 @@ import yaml
 
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.records import Decision
-from ml_platform.data.lake import Lake, local_lake
+from ml_platform.data.lake.tables import Lake, local_lake
 from ml_platform.deployment.local import LocalTarget
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger import SqlLedger
