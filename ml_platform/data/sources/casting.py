@@ -19,7 +19,7 @@ _ISO = r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?([.,]\d{1,9})?)? ?(Z|z
 _USUAL = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")  # ISO 8601 too, read faster than by its pattern
 _OFFSETS = ("%z", "%:z", "%#z", "%+")
 _YEARS = (1000, 9999)  # a two-digit year read by %Y is no year
-_ANY_TIME = pl.Series([datetime(2013, 12, 31, 13, 45, 30, tzinfo=UTC)])
+_ANY_TIME = datetime(2013, 12, 31, 13, 45, 30, tzinfo=UTC)
 _EXACT_BELOW = 2**53
 
 
@@ -77,7 +77,7 @@ def check_time_format(form: str) -> None:
     """
     wrong = "it does not name a day"
     try:
-        if _formatted(_ANY_TIME.dt.strftime(form), form, TextRules()).null_count() == 0:
+        if _formatted(pl.Series([_ANY_TIME]).dt.strftime(form), form, TextRules()).null_count() == 0:
             return
     except PolarsError as error:
         wrong = str(error).partition("\n")[0]
