@@ -25,7 +25,9 @@ _AT, _KNOWN, _IS_CORRECTION, _SUPERSEDED = "__at__", "__known__", "__is_correcti
 
 @dataclass(frozen=True)
 class Events:
-    """The rows of the past, in order of event time, known-at and key.
+    """The rows of the past; where a window asks for the newest of them, in order of event time and key.
+
+    Of rows of one instant no known-at says which is newer: it may not be known itself yet.
 
     Parameters
     ----------
@@ -126,7 +128,7 @@ def _marked(plan: HistoryPlan, rows: pl.DataFrame) -> pl.DataFrame:
     if plan.corrected:
         rows = rows.sort(*plan.key, _KNOWN, *plan.columns, nulls_last=False).with_columns(*_corrections(plan))
     if any(window.rows is not None or window.how == "last" for window in plan.windows):
-        rows = rows.sort(_AT, _KNOWN, *plan.key, *plan.columns, nulls_last=False)
+        rows = rows.sort(_AT, *plan.key, _KNOWN, *plan.columns, nulls_last=False)
     return rows
 
 

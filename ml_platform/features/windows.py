@@ -108,8 +108,8 @@ def compute_windows(rows: pl.DataFrame, history: PreparedHistory, event_time: st
         A column for each window, in the order of the rows: of rows of the same `by` with an event time in
         `(t - over, t)`, both ends excluded. `count` is Int64; `sum`, `mean`, `share` and `std` (of a sample) are
         Float64; `min`, `max` and `last` are of the type of `of`. Of no rows, `count` and `sum` are 0 and the others
-        null, as is `std` below two. Values that are null, NaN or infinite do not count. Where the event time or a part
-        of `by` is null, all are null.
+        null, as is `std` below two. Of rows of one instant that of the greater key is the newer. Values that are null,
+        NaN or infinite do not count. Where the event time or a part of `by` is null, all are null.
 
     Raises
     ------

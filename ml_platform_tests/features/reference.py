@@ -69,7 +69,7 @@ def known_at(plan: HistoryPlan, row: Row) -> Any:
 
 def _age(plan: HistoryPlan, row: Row) -> tuple[object, ...]:
     key = [_order(row[name]) for name in plan.key]
-    return (row[plan.event_time], _order(known_at(plan, row)), *key, *_content(plan, row))
+    return (row[plan.event_time], *key, _order(known_at(plan, row)), *_content(plan, row))
 
 
 def _content(plan: HistoryPlan, row: Row) -> list[object]:
