@@ -84,8 +84,8 @@ def raw(tmp_path: Path, home: Home) -> Iterator[Raw]:
         yield Raw(tmp_path, pipeline, home, instance)
 
 
-def _metadata(result: dg.ExecuteInProcessResult) -> dict[str | None, dict[str, Any]]:
-    events = result.asset_materializations_for_node("tiny__raw")
+def _metadata(world: World, result: dg.ExecuteInProcessResult) -> dict[str | None, dict[str, Any]]:
+    events = world.materializations("raw", result.run_id)
     return {each.partition: {name: value.value for name, value in each.metadata.items()} for each in events}
 
 
@@ -96,7 +96,7 @@ def test_rows_and_rejected_rows_are_written_and_shown(raw: Raw) -> None:
     (raw.folder / "in/b.csv").write_text(HEADER.replace("\n", ",driver\n") + bad.replace("\n", ",me\n"))
     result = raw.run(*DAYS)
     assert result.success
-    shown = _metadata(result)
+    shown = _metadata(raw.world, result)
     assert [shown[day]["rows_rejected"] for day in DAYS] == [0, 2]
     assert [shown[day]["dagster/partition_row_count"] for day in DAYS] == [20, 20]
     assert shown[DAYS[0]]["origins"].splitlines()[2:] == ["| in/a.csv | 40 |"]
@@ -174,7 +174,7 @@ def test_a_database_is_found_by_a_variable_that_is_read_when_it_is_asked(
         monkeypatch.setenv("RIDES_URL", f"sqlite:///{tmp_path}/rides.db")
         result = raw.run()
         assert result.success
-        assert _metadata(result)[DAYS[0]]["origins"].splitlines()[2].endswith("of $RIDES_URL | 20 |")
+        assert _metadata(raw.world, result)[DAYS[0]]["origins"].splitlines()[2].endswith("of $RIDES_URL | 20 |")
 
 
 @pytest.mark.parametrize(
