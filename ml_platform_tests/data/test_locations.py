@@ -119,6 +119,32 @@ def test_what_a_store_refuses_is_told_without_its_secrets(
     assert caught.value.__suppress_context__
 
 
+class _Repository(MemoryFileSystem):
+    """A file system whose place is an option named `url`, as DVC's is."""
+
+    protocol = "repository"
+    cachable = False
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(**options)
+        assert url == "https://example.org/rides"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.removeprefix("repository://").strip("/")
+
+
+def test_an_option_may_be_named_url(tmp_path: Path) -> None:
+    """As that of DVC, whose paths lie in the repository that the option names."""
+    fsspec.register_implementation("repository", _Repository, clobber=True)
+    _Repository(url="https://example.org/rides").pipe(
+        "/at-url/a.csv", (HEADER + ROW.format(id="a", day=DAYS[0])).encode()
+    )
+    options = {"url": "https://example.org/rides"}
+    loaded = files_reader(tmp_path, "repository://at-url/*.csv", options=lambda: options).load(DAYS)
+    assert loaded.rows["id"].to_list() == ["a"]
+
+
 def test_options_are_asked_for_when_files_are_and_not_before(tmp_path: Path) -> None:
     """Their own fault is told as it is."""
 

@@ -141,9 +141,12 @@ class Location:
             yield stream
 
     def _file_system(self) -> Any:
-        from fsspec.core import url_to_fs
+        from fsspec.core import get_filesystem_class
 
-        files = url_to_fs(self._absolute(self.source.path), **self.options())[0]
+        match, path = _SCHEME.match(self.source.path), self._absolute(self.source.path)
+        made = get_filesystem_class(match[1] if match else "file")
+        told = made._get_kwargs_from_urls(path)  # noqa: SLF001 - as fsspec's url_to_fs, which takes no option named url
+        files = made(**{**told, **self.options()})
         files.invalidate_cache()  # a file may have come since this process last looked
         return files
 
