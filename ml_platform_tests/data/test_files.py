@@ -145,6 +145,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(ROWS, min_size=1, max_size=3), st.integers(20, 200))
 def test_no_row_is_lost_or_counted_twice(

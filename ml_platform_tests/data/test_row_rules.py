@@ -99,6 +99,7 @@ def _by_pandera_alone(rows: pl.DataFrame, schema: pa.DataFrameSchema) -> dict[in
     return {row: "; ".join(sorted(broken)) for row, broken in reasons.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The behavior of DataFrame concatenation:FutureWarning")  # pandera's own tables
 @settings(max_examples=100)
 @given(rows=ROWS, schema=SCHEMAS)
