@@ -179,6 +179,6 @@ def _volume_change(rows: tuple[int, ...]) -> float:
 def _null_shares(rows: pl.DataFrame, names: tuple[str, ...], time: str, usual: int) -> dict[str, float]:
     """Allow each feature more missing values than its worst month has; where that is everything, nothing is said."""
     months = rows.group_by(pl.col(time).dt.truncate("1mo")).agg(pl.col(names).null_count() / pl.len())
-    worst = {name: float(months[name].max()) for name in names}  # type: ignore[arg-type]
+    worst = {name: float(months[name].to_numpy().max()) for name in names}
     allowed = {name: share + max(0.05, 5 * math.sqrt(share * (1 - share) / usual)) for name, share in worst.items()}
     return {name: math.ceil(share * 100) / 100 for name, share in allowed.items() if share < 1}

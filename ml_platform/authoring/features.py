@@ -82,8 +82,8 @@ def _reason_of_values(name: str, filled: pl.Series) -> str | None:
     if filled.dtype == pl.String:
         if own:
             return "an identifier: nearly every row has a value of its own"
-        letters = filled.str.len_chars().mean()
-        if distinct > VALUES_AT_MOST or (distinct > FEW_VALUES and float(letters) > LETTERS_AT_MOST):  # type: ignore[arg-type]
+        letters = filled.str.len_chars().sum() / max(1, len(filled))
+        if distinct > VALUES_AT_MOST or (distinct > FEW_VALUES and letters > LETTERS_AT_MOST):
             return f"text: {distinct} values in the sample"
     if filled.dtype == pl.Int64 and own and (is_named_like_a_key(name) or filled.is_sorted()):
         return "an identifier: nearly every row has a value of its own"

@@ -102,7 +102,7 @@ class Files:
         if self.location.format_of(found) == "parquet":
             return read_parquet(found.name, stream, columns)
         source = self.location.source
-        text = CsvText(found.name, stream, source.encoding, source.delimiter)  # type: ignore[arg-type]
+        text = CsvText(found.name, stream, source.encoding, source.delimiter)
         names, blocks = text.blocks()
         return names, (read_block(text, block, names, columns, "" in source.null_values) for block in blocks)
 

@@ -172,7 +172,7 @@ def _typed(text: pl.DataFrame, types: Mapping[str, pl.DataType], rules: TextRule
     """Read each column as its type; gives the rows without a value that is none, and the share of the others."""
     typed = text.with_columns(cast(text[name], dtype, rules) for name, dtype in types.items())
     bad = pl.select(pl.any_horizontal(typed[name].is_null() & text[name].is_not_null() for name in types)).to_series()
-    share = float(bad.mean() or 0.0)  # type: ignore[arg-type]
+    share = bad.to_numpy().sum() / max(1, len(bad))
     if share > UNREADABLE_AT_MOST:
         raise SchemaMismatch.because(
             "the files", got=f"{share:.0%} of sampled rows with a value that is not what its column is",
