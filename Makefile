@@ -46,4 +46,5 @@ bench: setup
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --extra flights --extra dev --extra gx --extra postgres --extra s3 pyproject.toml -o requirements.lock
+	  --extra dask --extra dev --extra flights --extra gx --extra postgres --extra ray --extra s3 --extra tensorboard \
+	  --extra wandb --extra xgboost pyproject.toml -o requirements.lock

@@ -13,7 +13,15 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 Outcome = Literal["pass", "fail", "inconclusive"]
 FieldType = Literal["string", "int64", "float64", "bool", "timestamp"]
 Instant = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
-DecisionKind = Literal["evaluated", "promoted", "promotion_refused", "retrain_requested", "retrain_declined"]
+DecisionKind = Literal[
+    "evaluated",
+    "approved",
+    "rejected",
+    "promoted",
+    "promotion_refused",
+    "retrain_requested",
+    "retrain_declined",
+]
 
 
 class Record(BaseModel):
@@ -130,8 +138,31 @@ class Verdict(Record):
     rows: int
 
 
+class Bounds(Record):
+    """The two ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+
+class PartScore(Record):
+    """What was measured on some of the holdout's rows: a slice (`carrier=UA`), or its newest part.
+
+    `metrics` and `intervals` by model, as in `Evaluation`.
+    """
+
+    name: str
+    rows: int
+    metrics: dict[str, dict[str, float]]
+    intervals: dict[str, dict[str, Bounds]] = {}
+
+
 class Evaluation(Record):
-    """All that was measured on one version's holdout; `metrics` by model: candidate, champion, prior, last_value."""
+    """All that was measured on one version's holdout; `metrics` by model: candidate, champion, prior, last_value.
+
+    `intervals` has the bounds of the metrics for which they were taken, `threshold` the probability from which on a
+    binary model says yes.
+    """
 
     pipeline: str
     version: int
@@ -140,6 +171,10 @@ class Evaluation(Record):
     champion: int | None
     rows: int
     metrics: dict[str, dict[str, float]]
+    intervals: dict[str, dict[str, Bounds]] = {}
+    newest: PartScore | None = None
+    slices: tuple[PartScore, ...] = ()
+    threshold: float | None = None
     verdicts: tuple[Verdict, ...]
 
     @property

@@ -30,7 +30,7 @@ class Fitted:
 
         return {
             **version_links(self.version, self.experiment_id),
-            "rounds": self.trained.rounds,
+            **({} if self.trained.rounds is None else {"rounds": self.trained.rounds}),
             "importance": picture(importance_plot(self.trained.importance), "importance"),
         }
 
@@ -48,12 +48,13 @@ def fit_candidate(pipeline: Pipeline, lake: Lake, models: ModelStore, mlflow: An
     LeakageFound
         If the rows do not keep their leakage certificate.
     """
-    from ml_platform.training.lightgbm import fit_lightgbm
+    from ml_platform.training.fitting import fit_model
 
     run = mlflow.active_run().info
     rows = lake.read(pipeline.table("training_set"), [as_of])
     require_no_leakage(pipeline, rows, as_of)
-    trained = fit_lightgbm(rows, pipeline.spec.features.columns, pipeline.spec.model, pipeline.spec.label.task)
+    [model] = pipeline.spec.models.values()
+    trained = fit_model(rows, pipeline.spec.features.columns, model, pipeline.spec.label.task)
     with TemporaryDirectory() as folder:
         bundle = package(pipeline, lake, as_of, rows, trained, Path(folder))
         log_fit(mlflow, pipeline, as_of, rows, trained, bundle)

@@ -11,6 +11,7 @@ from ml_platform.contracts.errors import ContractError, LedgerConflict, VersionN
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.contracts.spec import Gate
 from ml_platform.ledger.folds import Champion, champion, next_seq, promotions
 from ml_platform.orchestration.metadata import picture
 from ml_platform.orchestration.packaging import rows_digest
@@ -107,10 +108,11 @@ def judge_candidate(
     champion = None if rival is None else _champion_scores(pipeline, rival, holdout, models)
     candidate = _predictions(bundle, holdout)
     baselines = predict_baselines(rows)
+    gates = [gate for gate in pipeline.spec.gates if isinstance(gate, Gate)]
     evaluation = evaluate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
-        gates=pipeline.spec.gates, task=pipeline.spec.label.task,
-        slices={name: holdout[name].to_list() for gate in pipeline.spec.gates for name in gate.per or ()},
+        gates=gates, task=pipeline.spec.label.task,
+        slices={name: holdout[name].to_list() for gate in gates for name in gate.per or ()},
     )  # fmt: skip
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:

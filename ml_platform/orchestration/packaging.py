@@ -50,7 +50,7 @@ def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trai
     fields: dict[str, Any] = {
         "pipeline": pipeline.name,
         "as_of": as_of,
-        "kind": pipeline.spec.model.kind,
+        "kind": pipeline.spec.kind,
         "spec_digest": spec_digest(pipeline),
         "code_version": code_version(),
         "rows_digest": rows_digest(rows, pipeline.spec.key),

@@ -11,7 +11,7 @@ import polars as pl
 
 from ml_platform.contracts.lightgbm_params import BINARY_ONLY
 from ml_platform.contracts.metrics import METRICS_OF, Task
-from ml_platform.contracts.spec import PipelineSpec
+from ml_platform.contracts.spec import Gate, PipelineSpec, ServedGate
 from ml_platform.data.lake.tables import PARTITION
 from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART
 from ml_platform.features.plan import PLAN
@@ -22,6 +22,7 @@ Types = Mapping[str, pl.DataType]
 OWN_COLUMNS = (PARTITION, DAY, LABEL, KNOWN_AT, PART, PLAN)
 LABEL_TYPES: dict[Task, tuple[tuple[pl.DataType, ...], str]] = {
     "binary": ((pl.Boolean(), pl.Int64(), pl.Float64()), "a bool, or a number that is 0 or 1"),
+    "multiclass": ((pl.String(), pl.Int64()), "a string or a whole number, as label.task is multiclass"),
     "regression": ((pl.Int64(), pl.Float64()), "a number, as label.task is regression"),
 }
 MODEL_TYPES = (pl.Int64(), pl.Float64(), pl.Boolean(), pl.String(), pl.Null())
@@ -69,7 +70,7 @@ def join_faults(spec: PipelineSpec) -> Iterator[Fault]:
 def slice_faults(spec: PipelineSpec) -> Iterator[Fault]:
     """See that gates slice by columns that the training set has."""
     for place, gate in enumerate(spec.gates):
-        for number, name in enumerate(gate.per or ()):
+        for number, name in enumerate(gate.per or () if isinstance(gate, Gate) else ()):
             if name not in spec.features.columns:
                 hint = nearest(name, spec.features.columns)
                 yield Fault(("gates", place, "per", number), name, "one of features.columns", hint)
@@ -87,13 +88,14 @@ def window_faults(spec: PipelineSpec) -> Iterator[Fault]:
 def task_faults(spec: PipelineSpec) -> Iterator[Fault]:
     """See that gates and parameters fit the task."""
     task = spec.label.task
+    known = [*METRICS_OF[task], *spec.metrics]
     for place, gate in enumerate(spec.gates):
-        if gate.metric not in METRICS_OF[task]:
-            expected = f"one of {', '.join(METRICS_OF[task])}"
+        if not isinstance(gate, ServedGate) and gate.metric not in known:
+            expected = f"one of {', '.join(known)}"
             yield Fault(("gates", place, "metric"), gate.metric, expected, f"label.task is {task}: choose one of its")
-    for name in spec.model.params if task != "binary" else ():
-        if name in BINARY_ONLY:
-            location = ("models", spec.model_name, "params", name)
+    for model, name in ((model, name) for model, each in spec.models.items() for name in each.params):
+        if task != "binary" and name in BINARY_ONLY:
+            location = ("models", model, "params", name)
             yield Fault(location, name, "no such parameter", f"label.task is {task}, which has no classes: take it out")
 
 

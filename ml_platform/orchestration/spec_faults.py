@@ -16,7 +16,7 @@ from ml_platform.data.yaml_lines import line_of
 
 Location = tuple[str | int, ...]
 _CREDENTIALS = re.compile(r"://[^\s/@]*@")
-_TAGS = ("python", "files", "sql")  # pydantic puts the kind of a source into the path
+_TAGGED = {"source": 1, "models": 2, "gates": 2}  # where pydantic puts the kind of a part into the path
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Fault:
 
 def fault_of(detail: ErrorDetails) -> Fault:
     """Say what pydantic found in our words."""
-    location = tuple(step for step in detail["loc"] if step not in ("function-plain", "[key]", *_TAGS))
+    location = _untagged(tuple(step for step in detail["loc"] if step not in ("function-plain", "[key]")))
     name = next((step for step in reversed(location) if isinstance(step, str)), "attributes")
     match detail["type"]:
         case "extra_forbidden":
@@ -48,6 +48,11 @@ def fault_of(detail: ErrorDetails) -> Fault:
             return Fault(
                 location, repr(detail["input"]), detail["msg"].removeprefix("Input should be "), f"mend {name}"
             )
+
+
+def _untagged(location: Location) -> Location:
+    place = _TAGGED.get(str(location[0])) if location else None
+    return location if place is None else location[:place] + location[place + 1 :]
 
 
 def _known_keys(location: Location) -> list[str]:

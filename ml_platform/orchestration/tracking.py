@@ -24,10 +24,9 @@ def log_fit(mlflow: Any, pipeline: Pipeline, as_of: str, rows: pl.DataFrame, tra
     """
     spec, manifest = pipeline.spec, bundle.manifest
     split = spec.split.model_dump(mode="json")
-    params = {"pipeline": pipeline.name, "as_of": as_of, "model": pipeline.spec.model_name, "seed": spec.model.seed}
-    params |= {f"split.{name}": value for name, value in split.items()} | {
-        f"model.{k}": v for k, v in spec.model.params.items()
-    }
+    params: dict[str, Any] = {"pipeline": pipeline.name, "as_of": as_of, "model": ", ".join(spec.models)}
+    params |= {f"split.{name}": value for name, value in split.items()}
+    params |= {f"model.{name}": value for name, value in trained.params.items()}
     _log_new_params(mlflow, params)
     tags = {
         "pipeline": pipeline.name,
@@ -39,7 +38,8 @@ def log_fit(mlflow: Any, pipeline: Pipeline, as_of: str, rows: pl.DataFrame, tra
         tags | {"spec_digest": manifest.spec_digest} | {f"data.{each.table}": each.version for each in manifest.data}
     )
     counts = dict(rows.group_by("part").len().iter_rows())
-    mlflow.log_metrics({"rounds": trained.rounds, **{f"{part}_rows": count for part, count in counts.items()}})
+    metrics = {"validation_loss": trained.loss, **{f"{part}_rows": count for part, count in counts.items()}}
+    mlflow.log_metrics(metrics | ({} if trained.rounds is None else {"rounds": trained.rounds}))
     step = max(1, len(trained.history) // HISTORY_POINTS)
     for at in range(0, len(trained.history), step):
         mlflow.log_metric(f"validation_{LOSS_OF[spec.label.task]}", trained.history[at], step=at + 1)

@@ -20,7 +20,7 @@ from ml_platform.contracts.errors import BundleDamaged
 from ml_platform.contracts.records import Record, TableVersion
 
 MANIFEST = "manifest.json"
-MODEL = "model.txt"  # LightGBM's native text
+MODEL = "model.json"  # describes the model and names its files
 ENCODER = "encoder.json"
 FEATURES = "features.json"
 FEATURE_CODE = "features.py"  # only where the author has feature code

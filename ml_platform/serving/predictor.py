@@ -5,41 +5,23 @@ threads may share one.
 """
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm as lgb
 import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.contracts.errors import BundleDamaged, PlatformError, RegistryError
+from ml_platform.contracts.errors import BundleDamaged, PlatformError
 from ml_platform.contracts.records import SignatureField
 from ml_platform.features.encoding import Encoder
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, Manifest
+from ml_platform.scoring.scorer import Scorer, load_scorer
 
 BATCH_AT_MOST = 1000
-# A small batch is done before a second thread has started, and a server has other requests for its cores.
-_ROWS_FOR_ONE_THREAD = 10_000
-
-Scorer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
-
-def _load_lightgbm(bundle: Bundle) -> Scorer:
-    booster = lgb.Booster(model_str=bundle.read_bytes(files.MODEL).decode())
-
-    def score(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        threads = 1 if len(matrix) <= _ROWS_FOR_ONE_THREAD else 0
-        return np.asarray(booster.predict(matrix, num_threads=threads), dtype=np.float64)
-
-    return score
-
-
-_KINDS: dict[str, Callable[[Bundle], Scorer]] = {"lightgbm": _load_lightgbm}
 
 
 @dataclass(frozen=True)
@@ -83,16 +65,8 @@ class Predictor:
         RegistryError
             If the kind of model is none that this version of the platform can serve.
         """
-        load_scorer = _KINDS.get(bundle.manifest.kind)
-        if load_scorer is None:
-            raise RegistryError.because(
-                f"bundle {bundle.root}",
-                got=f"model kind {bundle.manifest.kind}",
-                expected=f"one of {', '.join(_KINDS)}",
-                hint="serve it with the version of ml_platform that wrote it",
-            )
         try:
-            return _read(bundle, load_scorer)
+            return _read(bundle)
         except PlatformError:
             raise
         except Exception as error:
@@ -119,7 +93,7 @@ class Predictor:
         return self.scorer(matrix) if len(matrix) else np.empty(0)
 
 
-def _read(bundle: Bundle, load_scorer: Callable[[Bundle], Scorer]) -> Predictor:
+def _read(bundle: Bundle) -> Predictor:
     has_code = files.FEATURE_CODE in bundle.manifest.files
     code = bundle.read_bytes(files.FEATURE_CODE).decode() if has_code else None
     limits: dict[str, Any] = bundle.read_json(files.SERVING) if files.SERVING in bundle.manifest.files else {}
@@ -130,5 +104,5 @@ def _read(bundle: Bundle, load_scorer: Callable[[Bundle], Scorer]) -> Predictor:
         signature=tuple(SignatureField.model_validate(field) for field in bundle.read_json(files.SIGNATURE)),
         lookups={name: pl.read_ipc(io.BytesIO(bundle.read_bytes(files.lookup_file(name)))) for name in bundle.lookups},
         batch_at_most=msgspec.convert(limits.get("batch_at_most", BATCH_AT_MOST), int),
-        scorer=load_scorer(bundle),
+        scorer=load_scorer(bundle.read_bytes),
     )

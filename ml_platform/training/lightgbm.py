@@ -1,5 +1,6 @@
 """LightGBM on native categories, seeded and deterministic, stopped early on the validation part."""
 
+import json
 import os
 
 import numpy as np
@@ -9,13 +10,17 @@ from ml_platform.contracts.errors import NotEnoughRows
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.features.encoding import Encoder
-from ml_platform.training.trainer import Trained
+from ml_platform.scoring.scorer import DESCRIPTION
+from ml_platform.training.trainer import Trained, Watch
 
+FILE = "model.txt"  # LightGBM's native text
 # By task: the objective and the metric to stop by, in LightGBM's words; the two are the same loss.
 OBJECTIVES: dict[Task, tuple[str, str]] = {"binary": ("binary", "binary_logloss"), "regression": ("regression", "rmse")}
 
 
-def fit_lightgbm(rows: pl.DataFrame, columns: list[str], model: LightGBMModel, task: Task) -> Trained:
+def fit_lightgbm(
+    rows: pl.DataFrame, columns: list[str], model: LightGBMModel, task: Task, watch: Watch | None = None
+) -> Trained:
     """Fit gradient-boosted trees; see `Trainer`.
 
     Raises
@@ -39,22 +44,32 @@ def fit_lightgbm(rows: pl.DataFrame, columns: list[str], model: LightGBMModel, t
     )
     stopping = lgb.Dataset(encoder.encode(validation), labels[1], reference=fitting)
     history: dict[str, dict[str, list[float]]] = {}
+    callbacks = [lgb.early_stopping(model.patience, verbose=False), lgb.record_evaluation(history)]
+    if watch is not None:
+        callbacks.append(lambda env: watch(env.iteration + 1, env.evaluation_result_list[0][2]))
     booster = lgb.train(
         _params(model, task),
         fitting,
         num_boost_round=model.rounds,
         valid_sets=[stopping],
         valid_names=["validation"],
-        callbacks=[lgb.early_stopping(model.patience, verbose=False), lgb.record_evaluation(history)],
+        callbacks=callbacks,
     )
     gains = booster.feature_importance("gain", iteration=booster.best_iteration)
     order = np.argsort(-gains, kind="stable")
+    losses = history["validation"][OBJECTIVES[task][1]]
+    description = {"kind": "lightgbm", "task": task, "file": FILE}
     return Trained(
-        files={"model.txt": booster.model_to_string(num_iteration=booster.best_iteration).encode()},
+        files={
+            FILE: booster.model_to_string(num_iteration=booster.best_iteration).encode(),
+            DESCRIPTION: json.dumps(description, sort_keys=True).encode(),
+        },
         encoder=encoder,
-        rounds=booster.best_iteration,
         importance={columns[index]: float(gains[index]) for index in order},
-        history=history["validation"][OBJECTIVES[task][1]],
+        loss=losses[booster.best_iteration - 1],
+        rounds=booster.best_iteration,
+        history=losses,
+        params=model.params,
     )
 
 

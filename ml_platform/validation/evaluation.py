@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_platform.contracts.metrics import MetricName, Task
+from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.records import Evaluation, ModelVersion, Verdict
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.bootstrap import Interval, paired_intervals
@@ -78,7 +78,7 @@ class Scored:
         metrics = self.metrics()
         return Measured(len(self.labels), metrics.pop("candidate"), metrics, self.interval)
 
-    def interval(self, metric: MetricName, rival: str, confidence: float) -> Interval:
+    def interval(self, metric: str, rival: str, confidence: float) -> Interval:
         """Compare with a rival by the paired bootstrap; either bound alone holds with this confidence."""
         models = (self.candidate, self.rivals[rival])
         candidate, other = (weighted_metric(metric, self.labels, predictions) for predictions in models)

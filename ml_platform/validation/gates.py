@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ml_platform.contracts.metrics import HIGHER_IS_BETTER, MetricName, worse_by
+from ml_platform.contracts.metrics import HIGHER_IS_BETTER, worse_by
 from ml_platform.contracts.records import Outcome, Verdict
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.bootstrap import Interval
@@ -39,7 +39,7 @@ class Measured:
     rows: int
     candidate: Mapping[str, float]
     rivals: Mapping[str, Mapping[str, float]]
-    interval: Callable[[MetricName, str, float], Interval] | None = None
+    interval: Callable[[str, str, float], Interval] | None = None
 
 
 def judge(gate: Gate, *, holdout: Measured, champion: Measured | None, rows_at_least: int = ROWS_AT_LEAST) -> Verdict:
@@ -125,7 +125,7 @@ def _is_within(gate: Gate, worse: float) -> bool:
     return worse <= margin + _ROUNDING
 
 
-def _worst(metric: MetricName, rival: str, confidence: float, measured: Measured) -> float:
+def _worst(metric: str, rival: str, confidence: float, measured: Measured) -> float:
     """Give how much worse the candidate may be, at most, with this confidence; NaN where nobody can tell."""
     if measured.interval is None:
         return math.nan

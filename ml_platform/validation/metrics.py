@@ -49,7 +49,7 @@ def score(labels: ArrayLike, predictions: ArrayLike, task: Task) -> dict[str, fl
     return {
         name: _METRICS[name](happened, predicted)
         for name in METRICS_OF[task]
-        if has_both_classes or name not in _NEEDS_BOTH_CLASSES
+        if name in _METRICS and (has_both_classes or name not in _NEEDS_BOTH_CLASSES)
     }
 
 

@@ -9,14 +9,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_platform.contracts.metrics import MetricName
 from ml_platform.validation.metrics import calibration_bins
 
 FloatArray = NDArray[np.float64]
 Weighted = Callable[[FloatArray], FloatArray]
 
 
-def weighted_metric(metric: MetricName, labels: FloatArray, predictions: FloatArray) -> Weighted:
+def weighted_metric(metric: str, labels: FloatArray, predictions: FloatArray) -> Weighted:
     """Make a metric a function of weights.
 
     Parameters
@@ -44,7 +43,7 @@ def weighted_metric(metric: MetricName, labels: FloatArray, predictions: FloatAr
             return weighted_mean(_losses(metric, labels, predictions))
 
 
-def _losses(metric: MetricName, labels: FloatArray, predictions: FloatArray) -> FloatArray:
+def _losses(metric: str, labels: FloatArray, predictions: FloatArray) -> FloatArray:
     if metric == "log_loss":
         epsilon = np.finfo(np.float64).eps
         clipped = np.clip(predictions, epsilon, 1 - epsilon)

@@ -115,6 +115,7 @@ def make_files(seed: int = 0) -> dict[str, bytes]:
     params = {"objective": "binary", "num_leaves": 7, "num_threads": 1, "verbosity": -1, "seed": seed}
     booster = lgb.train(params, data, num_boost_round=20)
     named: dict[str, object] = {
+        files.MODEL: {"kind": "lightgbm", "task": "binary", "file": "model.txt"},
         files.ENCODER: encoder.to_json(),
         files.FEATURES: PLAN.to_json(),
         files.SIGNATURE: [field.model_dump() for field in SIGNATURE],
@@ -122,7 +123,7 @@ def make_files(seed: int = 0) -> dict[str, bytes]:
         files.SERVING: {"batch_at_most": 200},
     }
     return {
-        files.MODEL: booster.model_to_string().encode(),
+        "model.txt": booster.model_to_string().encode(),
         files.FEATURE_CODE: CODE.encode(),
         **{name: json.dumps(value).encode() for name, value in named.items()},
         **{files.lookup_file(name): to_arrow(frame) for name, frame in lookups.items()},

@@ -5,31 +5,63 @@ Put a field here when an author should decide it. What needs the author's Python
 """
 
 from ml_platform.contracts.spec.features import Features, Lookup, RowsWindow, WindowFeature
-from ml_platform.contracts.spec.models import Gate, LightGBMModel, Monitoring, Retrain, Serving
+from ml_platform.contracts.spec.gates import AnyGate, Costs, Decide, Gate, OwnMetric, PlausibleGate, ServedGate
+from ml_platform.contracts.spec.models import (
+    Approval,
+    Choices,
+    Distributed,
+    Ensemble,
+    LightGBMModel,
+    LinearModel,
+    Model,
+    Range,
+    Search,
+    Training,
+    TreeModel,
+    XGBoostModel,
+)
 from ml_platform.contracts.spec.partitions import Label, Partitions, Split
 from ml_platform.contracts.spec.pipeline import STAGES, TABLES, PipelineSpec
 from ml_platform.contracts.spec.sources import FilesSource, PythonSource, Quality, Source, SqlSource, ValueRange
+from ml_platform.contracts.spec.watching import Monitoring, Retrain, Serving
 
 __all__ = [
     "STAGES",
     "TABLES",
+    "AnyGate",
+    "Approval",
+    "Choices",
+    "Costs",
+    "Decide",
+    "Distributed",
+    "Ensemble",
     "Features",
     "FilesSource",
     "Gate",
     "Label",
     "LightGBMModel",
+    "LinearModel",
     "Lookup",
+    "Model",
     "Monitoring",
+    "OwnMetric",
     "Partitions",
     "PipelineSpec",
+    "PlausibleGate",
     "PythonSource",
     "Quality",
+    "Range",
     "Retrain",
     "RowsWindow",
+    "Search",
+    "ServedGate",
     "Serving",
     "Source",
     "Split",
     "SqlSource",
+    "Training",
+    "TreeModel",
     "ValueRange",
     "WindowFeature",
+    "XGBoostModel",
 ]

@@ -17,6 +17,7 @@ from ml_platform.contracts.spec.parts import (
     SqlExpression,
     read_duration,
     some_time,
+    write_duration,
 )
 
 STAGES = frozenset(["raw", "validated", "features", "training_set", "candidate", "evaluation", "endpoint", "drift"])
@@ -52,10 +53,7 @@ def _read_over(value: object) -> object:
 
 
 def _write_over(value: timedelta | RowsWindow) -> str:
-    if isinstance(value, RowsWindow):
-        return f"{value.rows} rows"
-    hours = int(value.total_seconds() // 3600)
-    return f"{hours}h" if hours % 24 else f"{hours // 24}d"
+    return f"{value.rows} rows" if isinstance(value, RowsWindow) else write_duration(value)
 
 
 LookupName = Annotated[str, Field(pattern=NAME), AfterValidator(_free_name)]

@@ -1,4 +1,4 @@
-"""What is trained, judged, watched and served: models, gates, monitoring, retraining, serving."""
+"""What is trained: the kinds of model with their options, how they are searched, joined and spread over machines."""
 
 from datetime import timedelta
 from typing import Annotated, Literal, Self
@@ -6,95 +6,132 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ml_platform.contracts.lightgbm_params import LightGBMParams
-from ml_platform.contracts.metrics import MetricName
-from ml_platform.contracts.spec.parts import Days, Names, SomeDays, SpecPart
+from ml_platform.contracts.linear_params import LinearParams
+from ml_platform.contracts.spec.parts import NAME, Names, SomeDays, SomeTime, SpecPart
+from ml_platform.contracts.xgboost_params import XGBoostParams
+
+Positive = Annotated[float, Field(gt=0)]
 
 
-class LightGBMModel(SpecPart):
-    """Gradient boosting; `params` go to LightGBM beside what the trainer sets."""
+class Range(SpecPart):
+    """Numbers from `low` to `high`, both included; whole ones if both are, on a logarithmic scale with `log`."""
+
+    low: float | int
+    high: float | int
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"expected low below high, got {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"expected low above 0 with log, got {self.low}")
+        return self
+
+
+class Choices(SpecPart):
+    """One of several values."""
+
+    choices: Annotated[list[bool | int | float | str], Field(min_length=2)]
+
+
+class Search(SpecPart):
+    """Looks for better parameters before a fit: trials on the rolling-origin folds of the split, seeded.
+
+    `space` names parameters of the model. With `every`, a study serves all as-ofs for so long: until then its best
+    parameters are used again. A new study starts from the best parameters of the one before, unless `warm_start` is
+    off. `pruning` ends a trial whose first folds are worse than the median of those before.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=10_000)]
+    timeout: SomeTime | None = None
+    space: Annotated[dict[str, Range | Choices], Field(min_length=1)]
+    pruning: bool = True
+    parallel: Annotated[int, Field(ge=1, le=64)] = 1
+    every: SomeDays | None = None
+    warm_start: bool = True
+
+
+class ModelPart(SpecPart):
+    """Options that every kind of model has.
+
+    `class_weights` make rows of rare classes count more: `balanced`, or a weight by label. With `recency_half_life` a
+    row counts half as much for each such span that it is older than the newest. `calibration` is fitted on the
+    validation part.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 7
+    class_weights: Literal["balanced"] | dict[str, Positive] | None = None
+    recency_half_life: SomeDays | None = None
+    calibration: Literal["isotonic", "platt"] | None = None
+    search: Search | None = None
+
+
+class TreeModel(ModelPart):
+    """Options of boosted trees: at most `rounds`, stopped when `patience` of them brought nothing.
+
+    `monotone` holds the prediction to rise or fall with a feature. `quantile` predicts that quantile of a regression's
+    label instead of its mean.
+    """
+
+    rounds: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    patience: Annotated[int, Field(ge=1)] = 50
+    monotone: dict[str, Literal["increasing", "decreasing"]] = {}
+    quantile: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
+class LightGBMModel(TreeModel):
+    """LightGBM; `params` go to it beside what the trainer sets."""
 
     kind: Literal["lightgbm"]
     params: LightGBMParams = {}
-    rounds: Annotated[int, Field(ge=1, le=100_000)] = 2000
-    patience: Annotated[int, Field(ge=1)] = 50
-    seed: Annotated[int, Field(ge=0)] = 7
 
 
-class Gate(SpecPart):
-    """One condition for promotion: a bound on a metric, or a comparison with the champion or the best baseline.
+class XGBoostModel(TreeModel):
+    """XGBoost, extra `xgboost`; `params` go to it beside what the trainer sets."""
 
-    A comparison with `confidence` passes only if the margin is kept for certain, by the one-sided bound of a paired
-    bootstrap on the same rows; between certain and refuted it is inconclusive. With `per`, columns of the features, it
-    fails if the candidate is surely worse by more than the margin on any value of any of them.
+    kind: Literal["xgboost"]
+    params: XGBoostParams = {}
+
+
+class LinearModel(ModelPart):
+    """Logistic or linear regression on scaled numbers and one column for each category."""
+
+    kind: Literal["linear"]
+    params: LinearParams = {}
+
+
+Model = Annotated[LightGBMModel | LinearModel | XGBoostModel, Field(discriminator="kind")]
+ModelName = Annotated[str, Field(pattern=NAME)]
+
+
+class Ensemble(SpecPart):
+    """Several models that answer as one.
+
+    `average` of their predictions; `weighted` by how small each one's validation loss is; `stacked`: a linear model on
+    their out-of-fold predictions; `best`: the one with the least validation loss.
     """
 
-    metric: MetricName
-    at_most: float | None = None
-    at_least: float | None = None
-    versus: Literal["champion", "baseline"] | None = None
-    worse_by_at_most: Annotated[float, Field(ge=0)] | None = None
-    better_by: Annotated[float, Field(ge=0)] | None = None
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
-    per: Names | None = None
-
-    @model_validator(mode="after")
-    def _one_condition(self) -> Self:
-        bounds = [self.at_most, self.at_least]
-        margins = [self.worse_by_at_most, self.better_by]
-        allowed, banned = (bounds, margins) if self.versus is None else (margins, bounds)
-        if sum(value is not None for value in allowed) != 1 or any(value is not None for value in banned):
-            names = "at_most or at_least" if self.versus is None else "worse_by_at_most or better_by"
-            raise ValueError(
-                f"expected exactly one of {names}" + (f" with versus: {self.versus}" if self.versus else "")
-            )
-        if self.confidence is not None and self.versus is None:
-            raise ValueError("expected confidence only with versus: a bound is compared as it stands")
-        if self.per is not None and self.worse_by_at_most is None:
-            raise ValueError("expected per only with versus and worse_by_at_most: it looks for slices that are worse")
-        return self
-
-    @property
-    def bound(self) -> float:
-        """The one number that the gate names."""
-        numbers = (self.at_most, self.at_least, self.worse_by_at_most, self.better_by)
-        return next(number for number in numbers if number is not None)
-
-    @property
-    def name(self) -> str:
-        """A statement that is true when the gate passes; names the asset check."""
-        if self.versus is None:
-            word = "at_least" if self.at_most is None else "at_most"
-            return f"{self.metric}_{word}_{self.bound}".replace(".", "_").replace("-", "minus_")
-        certainly = "" if self.confidence is None else f"_with_confidence_{self.confidence}".replace(".", "_")
-        per = f"_per_{'_'.join(self.per)}" if self.per else ""
-        return f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}{per}{certainly}"
+    kind: Literal["average", "weighted", "stacked", "best"]
+    of: Annotated[Names, Field(min_length=2)]
 
 
-class Monitoring(SpecPart):
-    """How the deployed model's inputs are watched: window, and the index beyond which a column has drifted.
+class Distributed(SpecPart):
+    """One LightGBM trained by several workers, each on its share of the rows, by LightGBM's own interface."""
 
-    Profiles are of whole partitions, so `window` is rounded up to those that it touches.
-    """
-
-    window: SomeDays = timedelta(days=7)
-    psi_at_most: Annotated[float, Field(gt=0)] = 0.2
-    drifted_columns_at_least: Annotated[int, Field(ge=1)] = 1
-    rows_at_least: Annotated[int, Field(ge=1)] = 100
+    engine: Literal["dask", "ray"]
+    workers: Annotated[int, Field(ge=2, le=256)]
 
 
-class Retrain(SpecPart):
-    """When drift asks for a new model: never within `cool_down` of another request's as-of."""
+class Training(SpecPart):
+    """Where fits run: trials and members in this process or on a Ray cluster; one LightGBM alone or over workers."""
 
-    when: list[Literal["drift"]] = ["drift"]
-    cool_down: Days = timedelta(days=7)
+    executor: Literal["local", "ray"] = "local"
+    distributed: Distributed | None = None
 
 
-class Serving(SpecPart):
-    """Limits of the endpoint: rows of one request, and how far back of the newest row the server knows the past.
+class Approval(SpecPart):
+    """Who lets a version that passed its gates serve: nobody need (`automatic`), or a person within some days."""
 
-    Windows look at `history`, however short, for as long as they reach. More of it lets the server answer for rows of
-    the past too, as the endpoint's check and a replay do.
-    """
-
-    history: Days = timedelta(days=180)
-    batch_at_most: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    mode: Literal["automatic", "manual"] = "automatic"
+    within: SomeDays = timedelta(days=7)

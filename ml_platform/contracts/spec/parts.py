@@ -7,8 +7,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-_DURATION = re.compile(r"(\d{1,5})([wdh])")
-_UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1)}
+_DURATION = re.compile(r"(\d{1,5})([wdhm])")
+_UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 _OWNER = re.compile(r"team:.+|\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
@@ -23,7 +23,7 @@ NAME = r"^[a-z][a-z0-9_]{0,62}$"
 
 
 def read_duration(value: object) -> object:
-    """Read `2w`, `7d` or `6h`; anything else is left to the next validator, or refused."""
+    """Read `2w`, `7d`, `6h` or `30m` (minutes); anything else is left to the next validator, or refused."""
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -32,9 +32,12 @@ def read_duration(value: object) -> object:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _write_duration(value: timedelta) -> str:
-    hours = int(value.total_seconds() // 3600)
-    return f"{hours}h" if hours % 24 else f"{hours // 24}d"
+def write_duration(value: timedelta) -> str:
+    """Write a duration as an author would."""
+    minutes = int(value.total_seconds() // 60)
+    if minutes % 60:
+        return f"{minutes}m"
+    return f"{minutes // 60}h" if minutes % 1440 else f"{minutes // 1440}d"
 
 
 def _whole_days(value: timedelta) -> timedelta:
@@ -84,7 +87,7 @@ def _of_one_row(text: str) -> str:
     return text
 
 
-Duration = Annotated[timedelta, BeforeValidator(read_duration), PlainSerializer(_write_duration, return_type=str)]
+Duration = Annotated[timedelta, BeforeValidator(read_duration), PlainSerializer(write_duration, return_type=str)]
 SomeTime = Annotated[Duration, AfterValidator(some_time)]
 Days = Annotated[Duration, AfterValidator(_whole_days)]
 SomeDays = Annotated[Days, AfterValidator(some_time)]

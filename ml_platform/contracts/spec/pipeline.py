@@ -1,20 +1,31 @@
 """One pipeline as its author writes it, from a source to an endpoint."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from ml_platform.contracts.metrics import METRIC_NAMES
 from ml_platform.contracts.spec.features import STAGES, TABLES, Features
-from ml_platform.contracts.spec.models import Gate, LightGBMModel, Monitoring, Retrain, Serving
+from ml_platform.contracts.spec.gates import AnyGate, Decide, OwnMetric, ServedGate
+from ml_platform.contracts.spec.models import Approval, Ensemble, Model, ModelName, Training
 from ml_platform.contracts.spec.partitions import Label, Partitions, Split
 from ml_platform.contracts.spec.parts import NAME, Names, Owner, PythonPath, SpecPart
 from ml_platform.contracts.spec.sources import Quality, Source
+from ml_platform.contracts.spec.watching import Monitoring, Retrain, Serving
 
 __all__ = ["STAGES", "TABLES", "PipelineSpec"]
 
 
+def _mode(value: Any) -> Any:
+    return {"mode": value} if isinstance(value, str) else value
+
+
 class PipelineSpec(SpecPart):
-    """One pipeline, from a source to an endpoint."""
+    """One pipeline, from a source to an endpoint.
+
+    Several `models` answer as the `ensemble` says. `approval: manual` is short for `{mode: manual}`. `tracking` names
+    the sinks that get what MLflow gets.
+    """
 
     name: Annotated[str, Field(pattern=NAME)]
     description: str
@@ -28,8 +39,14 @@ class PipelineSpec(SpecPart):
     quality: Quality = Quality()
     features: Features
     split: Split
-    models: Annotated[dict[Annotated[str, Field(pattern=NAME)], LightGBMModel], Field(min_length=1, max_length=1)]
-    gates: Annotated[list[Gate], Field(min_length=1)]
+    models: Annotated[dict[ModelName, Model], Field(min_length=1)]
+    ensemble: Ensemble | None = None
+    training: Training = Training()
+    decide: Decide = Decide()
+    metrics: dict[Annotated[str, Field(pattern=NAME)], OwnMetric] = {}
+    gates: Annotated[list[AnyGate], Field(min_length=1)]
+    approval: Annotated[Approval, BeforeValidator(_mode)] = Approval()
+    tracking: list[Literal["tensorboard", "wandb"]] = []
     monitoring: Monitoring = Monitoring()
     retrain: Retrain = Retrain()
     serving: Serving = Serving()
@@ -41,12 +58,26 @@ class PipelineSpec(SpecPart):
             raise ValueError(f"expected distinct gates, got {', '.join(names)}")
         return self
 
-    @property
-    def model_name(self) -> str:
-        """The name the author gave the model."""
-        return next(iter(self.models))
+    @model_validator(mode="after")
+    def _metrics_are_known(self) -> Self:
+        known = [*METRIC_NAMES, *self.metrics]
+        asked = [gate.metric for gate in self.gates if not isinstance(gate, ServedGate)]
+        if unknown := [name for name in asked if name not in known]:
+            raise ValueError(f"expected gates on one of {', '.join(known)}, or of metrics; got {', '.join(unknown)}")
+        if taken := [name for name in self.metrics if name in METRIC_NAMES]:
+            raise ValueError(f"expected metrics under names of their own, got {', '.join(taken)}")
+        return self
+
+    @model_validator(mode="after")
+    def _models_answer_as_one(self) -> Self:
+        joined = [] if self.ensemble is None else self.ensemble.of
+        if self.ensemble is None and len(self.models) > 1:
+            raise ValueError(f"expected an ensemble that joins the models {', '.join(self.models)}")
+        if joined and set(joined) != set(self.models):
+            raise ValueError(f"expected ensemble.of to name each of {', '.join(self.models)}, got {', '.join(joined)}")
+        return self
 
     @property
-    def model(self) -> LightGBMModel:
-        """The model to train."""
-        return self.models[self.model_name]
+    def kind(self) -> str:
+        """What is trained: the kind of the one model, or `ensemble`."""
+        return next(iter(self.models.values())).kind if self.ensemble is None else "ensemble"

@@ -1,0 +1,160 @@
+"""The gates that a candidate has to pass, and the decision that its predictions are for."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from ml_platform.contracts.spec.parts import Names, PythonPath, SomeDays, SpecPart
+
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Gate(SpecPart):
+    """One condition for promotion: a bound on a metric, or a comparison with the champion or the best baseline.
+
+    A comparison with `confidence` passes only if the margin is kept for certain, by the one-sided bound of a paired
+    bootstrap on the same rows; between certain and refuted it is inconclusive. With `per`, columns of the features, it
+    fails if the candidate is surely worse by more than the margin on any value of any of them. With `newest` it looks
+    at that last stretch of the holdout alone.
+    """
+
+    kind: Literal["metric"] = "metric"
+    metric: str
+    at_most: float | None = None
+    at_least: float | None = None
+    versus: Literal["champion", "baseline"] | None = None
+    worse_by_at_most: NotNegative | None = None
+    better_by: NotNegative | None = None
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
+    per: Names | None = None
+    newest: SomeDays | None = None
+    rows_at_least: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        bounds = [self.at_most, self.at_least]
+        margins = [self.worse_by_at_most, self.better_by]
+        allowed, banned = (bounds, margins) if self.versus is None else (margins, bounds)
+        if sum(value is not None for value in allowed) != 1 or any(value is not None for value in banned):
+            names = "at_most or at_least" if self.versus is None else "worse_by_at_most or better_by"
+            raise ValueError(
+                f"expected exactly one of {names}" + (f" with versus: {self.versus}" if self.versus else "")
+            )
+        if self.confidence is not None and self.versus is None:
+            raise ValueError("expected confidence only with versus: a bound is compared as it stands")
+        if self.per is not None and self.worse_by_at_most is None:
+            raise ValueError("expected per only with versus and worse_by_at_most: it looks for slices that are worse")
+        return self
+
+    @property
+    def bound(self) -> float:
+        """The one number that the gate names."""
+        numbers = (self.at_most, self.at_least, self.worse_by_at_most, self.better_by)
+        return next(number for number in numbers if number is not None)
+
+    @property
+    def name(self) -> str:
+        """A statement that is true when the gate passes; names the asset check."""
+        newest = "" if self.newest is None else f"_on_the_newest_{self.newest.days}d"
+        if self.versus is None:
+            word = "at_least" if self.at_most is None else "at_most"
+            return f"{self.metric}_{word}_{self.bound}{newest}".replace(".", "_").replace("-", "minus_")
+        certainly = "" if self.confidence is None else f"_with_confidence_{self.confidence}".replace(".", "_")
+        per = f"_per_{'_'.join(self.per)}" if self.per else ""
+        compared = f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}"
+        return f"{compared}{per}{newest}{certainly}"
+
+
+class ServedGate(SpecPart):
+    """Whether the real server, in a fresh process, answers as offline, fast enough, within its memory, and safely.
+
+    `p95_ms` for a request of one row. Bad requests must be refused as the caller's fault.
+    """
+
+    kind: Literal["served"]
+    p95_ms: Positive
+    memory_mb: Positive | None = None
+    cold_start_s: Positive | None = None
+    rows: Annotated[int, Field(ge=10, le=10_000)] = 200
+
+    @property
+    def bound(self) -> float:
+        """The one number that the gate names."""
+        return self.p95_ms
+
+    @property
+    def name(self) -> str:
+        """A statement that is true when the gate passes; names the asset check."""
+        return f"served_as_offline_within_{self.p95_ms:g}_ms".replace(".", "_")
+
+
+class PlausibleGate(SpecPart):
+    """Whether the candidate is not too good to be true beside the versions before it.
+
+    A metric that is better than the best of the last `versions` by more than `times` their spread looks like a feature
+    that tells the label. Fewer than three versions cannot tell, and pass.
+    """
+
+    kind: Literal["plausible"]
+    metric: str
+    versions: Annotated[int, Field(ge=3, le=100)] = 10
+    times: Positive = 4
+
+    @property
+    def bound(self) -> float:
+        """The one number that the gate names."""
+        return self.times
+
+    @property
+    def name(self) -> str:
+        """A statement that is true when the gate passes; names the asset check."""
+        return f"{self.metric}_not_too_good_to_be_true"
+
+
+def _kind(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value).get("kind", "metric")
+    return getattr(value, "kind", None)
+
+
+AnyGate = Annotated[
+    Annotated[Gate, Tag("metric")] | Annotated[ServedGate, Tag("served")] | Annotated[PlausibleGate, Tag("plausible")],
+    Discriminator(_kind),
+]
+
+
+class Costs(SpecPart):
+    """What a wrong decision of a binary model costs, and a right one, in any one unit."""
+
+    false_positive: NotNegative
+    false_negative: NotNegative
+    true_positive: float = 0.0
+    true_negative: float = 0.0
+
+
+class Decide(SpecPart):
+    """At which probability a binary model says yes: a fixed `threshold`, or the best one on the validation part.
+
+    With `costs` that is the one with the least mean cost; with `best: f1` the one with the largest F1.
+    """
+
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    costs: Costs | None = None
+    best: Literal["f1"] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(each is not None for each in (self.threshold, self.best)) + (self.costs is not None) > 1 and not (
+            self.threshold is not None and self.costs is not None and self.best is None
+        ):
+            raise ValueError("expected one of threshold, costs and best, or a threshold with costs to measure")
+        return self
+
+
+class OwnMetric(SpecPart):
+    """A metric in the author's Python: a function of labels and predictions, both arrays, that gives a number."""
+
+    function: PythonPath
+    better: Literal["lower", "higher"]
