@@ -20,7 +20,7 @@ class _Attributes(RootModel[dict[str, Any]]):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         del core_schema
-        return handler(PipelineSpec.__pydantic_core_schema__)
+        return handler.resolve_ref_schema(handler(PipelineSpec.__pydantic_core_schema__))
 
 
 @dg.scaffold_with(PipelineScaffolder)

@@ -16,7 +16,7 @@ from ml_platform.data.yaml_lines import line_of
 
 Location = tuple[str | int, ...]
 _CREDENTIALS = re.compile(r"://[^\s/@]*@")
-_TAGGED = {"source": 1, "models": 2, "gates": 2}  # where pydantic puts the kind of a part into the path
+_WRAPS = re.compile(r"function-plain|\[key\]|(?:literal|dict|list)\[.*")  # what pydantic puts into a path besides names
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,18 @@ class Fault:
 
 def fault_of(detail: ErrorDetails) -> Fault:
     """Say what pydantic found in our words."""
-    location = _untagged(tuple(step for step in detail["loc"] if step not in ("function-plain", "[key]")))
+    location, options = _walk(tuple(step for step in detail["loc"] if not _WRAPS.fullmatch(str(step))))
     name = next((step for step in reversed(location) if isinstance(step, str)), "attributes")
     match detail["type"]:
         case "extra_forbidden":
-            known = _known_keys(location[:-1])
+            known = [key for option in options for key in option.get("properties", {})]
             elsewhere = SET_ELSEWHERE.get(name) if "params" in location else None
             return Fault(location, f"key {name}", f"one of {', '.join(known)}", elsewhere or nearest(name, known))
+        case "union_tag_invalid":
+            tag, kinds = (str(detail.get("ctx", {}).get(key)) for key in ("tag", "expected_tags"))
+            return Fault((*location, "kind"), repr(tag), f"one of {kinds}", "mend kind")
+        case "union_tag_not_found":
+            return Fault(location, "no kind", "one that says what it is", "add kind")
         case "missing":
             return Fault(location, "nothing", f"a value for {name}", "add it")
         case "value_error":
@@ -50,21 +55,35 @@ def fault_of(detail: ErrorDetails) -> Fault:
             )
 
 
-def _untagged(location: Location) -> Location:
-    place = _TAGGED.get(str(location[0])) if location else None
-    return location if place is None else location[:place] + location[place + 1 :]
+def _walk(path: Location) -> tuple[Location, list[dict[str, Any]]]:
+    """Follow pydantic's path through the schema of the spec.
 
-
-def _known_keys(location: Location) -> list[str]:
-    """Give the keys that the spec allows at a place, by walking its JSON schema."""
+    Gives the path as an author knows it, without the kinds that pydantic puts in where a part has several, and what the
+    part that holds the last step may be.
+    """
     document = PipelineSpec.model_json_schema()
-    node = document
-    for step in location:
-        node = _deref(node, document)
-        options = [_deref(option, document) for option in node.get("anyOf", [node])]
-        node = next((each for each in (_step(option, step) for option in options) if each), {})
-    options = [_deref(option, document) for option in _deref(node, document).get("oneOf", [node])]
-    return list(dict.fromkeys(key for option in options for key in _deref(option, document).get("properties", {})))
+    location: Location = ()
+    options = holders = _options(document, document)
+    for step in path:
+        if len(options) > 1 and (chosen := [option for option in options if _is_kind(option, step)]):
+            options = chosen
+            continue
+        holders = options
+        options = [each for option in options for each in _options(_step(option, step), document)]
+        location = (*location, step)
+    return location, holders
+
+
+def _options(node: dict[str, Any], document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give what a node may be, each by its own definition."""
+    node = _deref(node, document)
+    several = node.get("anyOf", node.get("oneOf"))
+    return [node] if several is None else [_deref(option, document) for option in several]
+
+
+def _is_kind(option: dict[str, Any], step: str | int) -> bool:
+    kind = option.get("properties", {}).get("kind", {})
+    return step in (kind.get("const"), option.get("title")) and "properties" in option
 
 
 def _step(node: dict[str, Any], step: str | int) -> dict[str, Any]:

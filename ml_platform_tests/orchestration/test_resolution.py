@@ -57,7 +57,7 @@ FAULTS = {
     "misspelt key of a gate": (
         "better_by: 0.05}",
         "better_by: 0.05, at_mots: 1}",
-        "gates.2.at_mots: got key at_mots, expected one of metric, at_most.* Hint: did you mean at_most?",
+        "gates.2.at_mots: got key at_mots, expected one of kind, metric, at_most.* Hint: did you mean at_most?",
     ),
     "misspelt key of a lookup": (
         "tolerance: 3h",
@@ -77,7 +77,7 @@ FAULTS = {
     "unknown metric": (
         "metric: roc_auc",
         "metric: auc",
-        "gates.2.metric: got 'auc', expected 'log_loss', 'brier', 'roc_auc', .*",
+        "gates.2.metric: got auc, expected one of log_loss, brier, roc_auc, .*",
     ),
     "metric of another task": (
         "metric: roc_auc",
@@ -94,7 +94,23 @@ FAULTS = {
         "at_most: 0.05}",
         "gates.1: got .*, expected exactly one of worse_by_at_most or better_by with versus: champion",
     ),
-    "unknown kind of model": ("kind: lightgbm", "kind: xgboost", "models.gbm.kind: got 'xgboost', expected 'lightgbm'"),
+    "model of no kind": ("kind: lightgbm", "rounds: 60", "models.gbm: got no kind, expected one .* Hint: add kind"),
+    "gate of no kind that is known": (
+        "at_most: 0.68}",
+        "at_most: 0.68, kind: hope}",
+        "gates.0.kind: got 'hope', expected one of 'metric', 'served', 'plausible'. Hint: mend kind",
+    ),
+    "gate that is no mapping": ("- {metric: log_loss, at_most: 0.68}", "- log_loss", "gates.0: got no kind, .*"),
+    "misspelt key of a served gate": (
+        "at_most: 0.68}",
+        "at_most: 0.68}\n    - {kind: served, p95: 20, p95_ms: 20}",
+        "gates.1.p95: got key p95, expected one of kind, p95_ms, memory_mb, .*",
+    ),
+    "unknown kind of model": (
+        "kind: lightgbm",
+        "kind: forest",
+        "models.gbm.kind: got 'forest', expected one of 'lightgbm', 'linear', 'xgboost'. Hint: mend kind",
+    ),
     "unknown feature": (
         "road_ice, lines_stops]",
         "road_ice, lines_stop]",
@@ -363,7 +379,7 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     text = (
         TEXT.replace("owners:", "ownerz:")
         .replace("holdout: 5d", "holdout: soon")
-        .replace("metric: roc_auc", "metric: f")
+        .replace("metric: roc_auc", "metric: 7")
     )
     with pytest.raises(SpecError) as caught:
         _resolve(tmp_path / "defs.yaml", text)
@@ -434,7 +450,7 @@ def test_what_only_classes_have_is_no_part_of_a_regression(tmp_path: Path) -> No
         _resolve(tmp_path / "defs.yaml", text)
     *gates, parameter = str(caught.value).splitlines()
     assert [line.split(": ")[1] for line in gates] == [f"gates.{place}.metric" for place in range(3)]
-    assert all("expected one of rmse, mae. Hint: label.task is regression" in line for line in gates)
+    assert all("expected one of rmse, mae, mape, pinball. Hint: label.task is regression" in line for line in gates)
     where = f":{_line(text, 'is_unbalance')}: models.gbm.params.is_unbalance: got is_unbalance, expected no such"
     assert where in parameter
 
@@ -506,7 +522,7 @@ def test_a_defs_folder_with_a_fault_does_not_load() -> None:
         with pytest.raises(Exception, match="defs") as caught, sandbox.build_all_defs():
             pass
         told = str(caught.value) + str(caught.value.__cause__)
-        assert f"{folder / 'defs.yaml'}:{_line(text, 'metric: auc')}: gates.2.metric: got 'auc'" in told
+        assert f"{folder / 'defs.yaml'}:{_line(text, 'metric: auc')}: gates.2.metric: got auc" in told
 
 
 def test_the_editor_is_shown_the_schema_of_the_spec() -> None:
