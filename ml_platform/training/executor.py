@@ -1,0 +1,89 @@
+"""Where independent fits run: the trials of a search, the members of an ensemble. In this process, or on a Ray cluster.
+
+An item that fails gives a `Failure` and lets the others finish; whoever asked decides what that means.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What stands for the result of an item that failed.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised, or what became of the worker.
+    """
+
+    error: Exception
+
+    @property
+    def reason(self) -> str:
+        """One line that a person can read."""
+        said = " ".join(str(self.error).split())
+        return f"{type(self.error).__name__}: {said}" if said else type(self.error).__name__
+
+
+class Executor(Protocol):
+    """Runs a function over items, so many of them at a time."""
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | Failure]:
+        """Give the result or the failure of each item, in the order of the items.
+
+        Parameters
+        ----------
+        function : function
+            Must not depend on which items ran before or beside it. On a cluster it travels with all that it holds, as
+            rows bound to it by `functools.partial`, once for each function: bind what is large, and use the same
+            function again.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Runs in this process: one after another, or in threads, as LightGBM and polars do their work outside the GIL.
+
+    Parameters
+    ----------
+    parallel : int
+        How many items run at a time.
+    """
+
+    parallel: int = 1
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | Failure]:
+        """Give the result or the failure of each item; see `Executor`."""
+
+        def attempt(item: Item) -> Result | Failure:
+            return attempted(function, item)
+
+        if self.parallel == 1:
+            return [attempt(item) for item in items]
+        with ThreadPoolExecutor(self.parallel, thread_name_prefix="fit") as pool:
+            return list(pool.map(attempt, items))
+
+
+def attempted(function: Callable[[Item], Result], item: Item) -> Result | Failure:
+    """Give the result of one item, or its failure."""
+    try:
+        return function(item)
+    except Exception as error:  # the edge of an item: whatever is wrong with it is told, and spares the others
+        return Failure(error)
+
+
+def results(outcomes: Sequence[Result | Failure]) -> list[Result]:
+    """Give the results of items that all must succeed, or raise what the first failed with."""
+    found: list[Result] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        found.append(outcome)
+    return found
