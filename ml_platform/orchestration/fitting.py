@@ -5,14 +5,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import polars as pl
+
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ModelVersion
+from ml_platform.contracts.spec import Fit, PipelineSpec
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.certifying import require_no_leakage
 from ml_platform.orchestration.metadata import picture, version_links
 from ml_platform.orchestration.packaging import package
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.tracking import log_fit
+from ml_platform.orchestration.training_rows import read_training_set
 from ml_platform.training.trainer import Trained
 
 
@@ -48,15 +52,25 @@ def fit_candidate(pipeline: Pipeline, lake: Lake, models: ModelStore, mlflow: An
     LeakageFound
         If the rows do not keep their leakage certificate.
     """
-    from ml_platform.training.fitting import fit_model
-
     run = mlflow.active_run().info
-    rows = lake.read(pipeline.table("training_set"), [as_of])
+    rows = read_training_set(pipeline, lake, as_of)
     require_no_leakage(pipeline, rows, as_of)
-    [model] = pipeline.spec.models.values()
-    trained = fit_model(rows, pipeline.spec.features.columns, model, pipeline.spec.label.task)
+    fit = _fit_of(pipeline.spec)
+    trained = fit_models(rows, pipeline.spec, fit)
     with TemporaryDirectory() as folder:
-        bundle = package(pipeline, lake, as_of, rows, trained, Path(folder))
+        bundle = package(pipeline, lake, as_of, rows, fit, trained, Path(folder))
         log_fit(mlflow, pipeline, as_of, rows, trained, bundle)
         version = models.register(pipeline.name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run.run_id)
     return Fitted(version, run.experiment_id, trained)
+
+
+def fit_models(rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:
+    """Fit the models of a fit: the same rows and the same fit give the same files."""
+    from ml_platform.training.fitting import fit_model
+
+    [model] = fit.models.values()
+    return fit_model(rows, spec.features.columns, model, spec.label.task)
+
+
+def _fit_of(spec: PipelineSpec) -> Fit:
+    return Fit(models=spec.models, ensemble=spec.ensemble, spec=spec.model_dump(mode="json", by_alias=True))

@@ -1,6 +1,6 @@
 """Loading lookups from their sources, and reading as much of them from the lake as some partitions' features need."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -24,12 +24,16 @@ def load_lookup(pipeline: Pipeline, name: str, keys: Sequence[str]) -> pl.DataFr
     return rows.with_columns(pipeline.calendar.keys_of(pl.col(lookup.known_at)).alias(PARTITION))
 
 
-def read_lookups(pipeline: Pipeline, lake: Lake, keys: Sequence[str]) -> dict[str, pl.DataFrame]:
-    """Read the lookups that rows of these partitions may join, by name."""
+def read_lookups(
+    pipeline: Pipeline, lake: Lake, keys: Sequence[str], versions: Mapping[str, int] | None = None
+) -> dict[str, pl.DataFrame]:
+    """Read the lookups that rows of these partitions may join, by name; `versions` are of their tables."""
     lookups: dict[str, pl.DataFrame] = {}
     for name, lookup in pipeline.spec.features.lookups.items():
         wanted = [STATIC]
         if lookup.tolerance is not None:
             wanted = [*pipeline.calendar.keys_before(keys[0], whole_days(lookup.tolerance)), *keys]
-        lookups[name] = lake.read(pipeline.table(name), wanted).drop(PARTITION)
+        lookups[name] = lake.read(
+            pipeline.table(name), wanted, version=(versions or {}).get(pipeline.table(name))
+        ).drop(PARTITION)
     return lookups

@@ -14,6 +14,7 @@ from ml_platform.orchestration.metadata import version_links
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.tracking import log_evaluation
+from ml_platform.orchestration.training_rows import read_training_set
 
 
 class EndpointConfig(dg.Config):
@@ -81,7 +82,7 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         as_of = context.partition_key
         version = candidate_of(models, pipeline, as_of)
-        rows = lake.read(pipeline.table("training_set"), [as_of])
+        rows = read_training_set(pipeline, lake, as_of)
         judged = judge_candidate(pipeline, version, rows, models, ledger)
         record_evaluation(judged.evaluation, version, ledger, models, actor=f"dagster run {context.run.run_id}")
         log_evaluation(mlflow, judged.evaluation)

@@ -5,6 +5,7 @@ import io
 import json
 import platform
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.contracts.records import TableVersion
+from ml_platform.contracts.spec import Fit
 from ml_platform.data.lake.manifest import manifest_digest
 from ml_platform.data.lake.tables import Lake
 from ml_platform.features.events import known_before
@@ -23,6 +25,7 @@ from ml_platform.orchestration.feature_rows import first_known, read_history
 from ml_platform.orchestration.lookups import read_lookups
 from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.training_rows import table_versions
 from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, write_bundle
 from ml_platform.training.trainer import Trained
@@ -31,7 +34,9 @@ LIBRARIES = ("lightgbm", "numpy", "polars", "pyarrow", "pydantic", "msgspec")
 EXAMPLE_ROWS = 5
 
 
-def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trained: Trained, folder: Path) -> Bundle:
+def package(
+    pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, fit: Fit, trained: Trained, folder: Path
+) -> Bundle:
     """Write the bundle of a fit.
 
     Parameters
@@ -40,13 +45,16 @@ def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trai
         The partition up to which things were known.
     rows : (n_rows, ...)
         The training set that was fitted.
+    fit : Fit
+        What was fitted on it.
     folder : Path
         An empty folder; the bundle goes into it.
     """
     from ml_platform.serving.predictor import Predictor
 
-    lookups = _snapshot(pipeline, lake, as_of)
-    content = _content(pipeline, rows, trained, lookups)
+    versions = table_versions(pipeline, rows) | _lookup_versions(pipeline, lake)
+    lookups = _snapshot(pipeline, lake, as_of, versions)
+    content = _content(pipeline, rows, trained, lookups) | {files.FIT: _json(fit.model_dump(mode="json"))}
     fields: dict[str, Any] = {
         "pipeline": pipeline.name,
         "as_of": as_of,
@@ -54,12 +62,12 @@ def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, trai
         "spec_digest": spec_digest(pipeline),
         "code_version": code_version(),
         "rows_digest": rows_digest(rows, pipeline.spec.key),
-        "data": _data_versions(pipeline, rows),
+        "data": tuple(TableVersion(table=name, version=at, rows=len(rows)) for name, at in versions.items()),
         "training_manifest": manifest_digest(lake, pipeline.table("training_set"), as_of),
         "libraries": {name: installed_version(name) for name in LIBRARIES},
     }
     draft = Predictor.load(write_bundle(folder / "draft", content, **fields))
-    example = _example_rows(pipeline, lake, rows)
+    example = _example_rows(pipeline, lake, rows, versions)
     features = draft.plan.transform(example, lookups)
     asked = example.select(pipeline.plan.raw_columns).to_dicts()
     shown = {"rows": asked, "predictions": draft.predict(features).tolist()}
@@ -101,12 +109,17 @@ def _content(
     return content
 
 
-def _snapshot(pipeline: Pipeline, lake: Lake, as_of: str) -> dict[str, pl.DataFrame]:
+def _lookup_versions(pipeline: Pipeline, lake: Lake) -> dict[str, int]:
+    tables = [pipeline.table(name) for name in pipeline.spec.features.lookups]
+    return {table: lake.version(table) for table in tables}
+
+
+def _snapshot(pipeline: Pipeline, lake: Lake, as_of: str, versions: Mapping[str, int]) -> dict[str, pl.DataFrame]:
     """Give each lookup and the history as known at the as-of instant, no older than features of the last day need."""
     newest = pipeline.calendar.keys_before(as_of, timedelta(days=1))
     instant = pipeline.calendar.as_of(as_of)
     known = {name: each.known_at for name, each in pipeline.spec.features.lookups.items()}
-    lookups = read_lookups(pipeline, lake, newest)
+    lookups = read_lookups(pipeline, lake, newest, versions)
     snapshot = {
         name: frame.sort(frame.columns)
         if (at := known[name]) is None
@@ -114,22 +127,16 @@ def _snapshot(pipeline: Pipeline, lake: Lake, as_of: str) -> dict[str, pl.DataFr
         for name, frame in lookups.items()
     }
     if (past := pipeline.plan.history) is not None:
-        history = read_history(pipeline, lake, newest, whole_days(past.reach))
+        history = read_history(pipeline, lake, newest, whole_days(past.reach), versions[pipeline.table("validated")])
         snapshot[HISTORY] = known_before(past, history, instant)
     return snapshot
 
 
-def _example_rows(pipeline: Pipeline, lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+def _example_rows(pipeline: Pipeline, lake: Lake, rows: pl.DataFrame, versions: Mapping[str, int]) -> pl.DataFrame:
     newest = rows.tail(EXAMPLE_ROWS)
-    raw = first_known(pipeline, lake.read(pipeline.table("validated"), newest["day"].unique().to_list()))
+    table = pipeline.table("validated")
+    raw = first_known(pipeline, lake.read(table, newest["day"].unique().to_list(), version=versions[table]))
     return newest.select(pipeline.spec.key).join(raw, on=pipeline.spec.key, how="left", maintain_order="left")
-
-
-def _data_versions(pipeline: Pipeline, rows: pl.DataFrame) -> tuple[TableVersion, ...]:
-    return tuple(
-        TableVersion(table=pipeline.table(stage), version=int(rows[f"{stage}_version"][0]), rows=len(rows))
-        for stage in ("features", "validated")
-    )
 
 
 def _json(value: object) -> bytes:

@@ -27,6 +27,7 @@ FEATURE_CODE = "features.py"  # only where the author has feature code
 SIGNATURE = "signature.json"  # list of SignatureField
 REFERENCE = "reference.json"  # profile of the training rows
 EXAMPLE = "example.json"  # {"rows": [raw rows], "predictions": [...]}
+FIT = "fit.json"  # models and parameters that were fitted, see `contracts.spec.Fit`
 SERVING = "serving.json"  # {"batch_at_most": 1000}; optional
 LOOKUPS = "lookups"  # folder of Arrow files
 

@@ -5,6 +5,7 @@ Put a field here when an author should decide it. What needs the author's Python
 """
 
 from ml_platform.contracts.spec.features import Features, Lookup, RowsWindow, WindowFeature
+from ml_platform.contracts.spec.fit import Fit
 from ml_platform.contracts.spec.gates import AnyGate, Costs, Decide, Gate, OwnMetric, PlausibleGate, ServedGate
 from ml_platform.contracts.spec.models import (
     Approval,
@@ -37,6 +38,7 @@ __all__ = [
     "Ensemble",
     "Features",
     "FilesSource",
+    "Fit",
     "Gate",
     "Label",
     "LightGBMModel",

@@ -1,0 +1,19 @@
+"""What a fit was asked for: the spec as its author wrote it, and the models as they were trained after a search."""
+
+from typing import Any
+
+from ml_platform.contracts.spec.models import Ensemble, Model, ModelName
+from ml_platform.contracts.spec.parts import SpecPart
+
+
+class Fit(SpecPart):
+    """What a version was fitted with, kept in its bundle so that the fit can be done again.
+
+    `models` have every parameter resolved and search no more; `spec` is the whole pipeline as JSON has it; `notes` are
+    sentences on how the fit came about.
+    """
+
+    models: dict[ModelName, Model]
+    ensemble: Ensemble | None
+    notes: tuple[str, ...] = ()
+    spec: dict[str, Any]

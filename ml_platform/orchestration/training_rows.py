@@ -1,0 +1,46 @@
+"""The rows of a training set: made of features and labels as of an instant, and read back in the order of a fit."""
+
+import polars as pl
+
+from ml_platform.data.lake.tables import Lake
+from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.labels import known_labels
+from ml_platform.features.plan import require_one_plan
+from ml_platform.orchestration.resolution import Pipeline
+
+READ = ("features", "validated")
+
+
+def make_training_set(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
+    """Cut the training set of an as-of partition, each row marked with the table versions it was read at."""
+    spec = pipeline.spec
+    return split_rows(
+        *_known_rows(pipeline, lake, as_of),
+        key=spec.key, event_time=spec.event_time, split=spec.split, calendar=pipeline.calendar, as_of=as_of,
+    )  # fmt: skip
+
+
+def read_training_set(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
+    """Read a training set that was written, in the order it was made in: a fit depends on the order of its rows."""
+    rows = lake.read(pipeline.table("training_set"), [as_of])
+    return rows.sort(pipeline.spec.event_time, *pipeline.spec.key)
+
+
+def table_versions(pipeline: Pipeline, rows: pl.DataFrame) -> dict[str, int]:
+    """Give the table versions that the rows of a training set were read at."""
+    return {pipeline.table(stage): int(rows[f"{stage}_version"][0]) for stage in READ}
+
+
+def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read feature rows and labels of the split's span."""
+    spec, keys = pipeline.spec, pipeline.calendar.keys_before(as_of, pipeline.spec.split.span)
+    versions = {stage: lake.version(pipeline.table(stage)) for stage in READ}
+    features = lake.read(pipeline.table("features"), keys, version=versions["features"])
+    features = require_one_plan(features, pipeline.plan.digest)
+    by = [spec.split.by] if spec.split.by is not None and spec.split.by not in features.columns else []
+    wanted = list(dict.fromkeys([*spec.key, spec.event_time, *spec.label.columns, *by]))
+    labels = lake.read(pipeline.table("validated"), keys, columns=wanted, version=versions["validated"])
+    return (
+        features.with_columns(pl.lit(at).alias(f"{stage}_version") for stage, at in versions.items()),
+        known_labels(labels, spec.label, spec.key, spec.event_time, also=by),
+    )

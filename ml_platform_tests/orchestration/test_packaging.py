@@ -1,0 +1,29 @@
+"""The bundle of a fit says what was fitted and from which table versions, so that the fit can be done again."""
+
+import pytest
+
+from ml_platform.contracts.spec import Fit
+from ml_platform.registry import bundle as files
+from ml_platform.registry.bundle import Bundle, open_bundle
+from ml_platform_tests.pipelines.marks import DAGSTER
+from ml_platform_tests.pipelines.world import World, tiny
+
+pytestmark = [pytest.mark.slow, *DAGSTER]
+
+
+def _bundle(world: World) -> Bundle:
+    version = world.models.version("tiny", 1)
+    return open_bundle(world.models.bundle(version), version.digest)
+
+
+def test_a_bundle_holds_the_models_that_were_fitted(world: World) -> None:
+    fit = Fit.model_validate(_bundle(world).read_json(files.FIT))
+    assert fit.models == tiny().spec.models
+    assert fit.spec == tiny().spec.model_dump(mode="json", by_alias=True)
+
+
+def test_a_bundle_names_the_version_of_every_table_that_went_into_it(world: World) -> None:
+    """The lookups' too: their snapshot is part of it, and what is named survives a vacuum of the lake."""
+    versions = {each.table: each.version for each in _bundle(world).manifest.data}
+    tables = [f"tiny/{stage}" for stage in ("features", "validated", "road", "lines")]
+    assert versions == {table: world.lake.version(table) for table in tables}
