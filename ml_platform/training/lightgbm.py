@@ -11,6 +11,7 @@ from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.features.encoding import Encoder
 from ml_platform.scoring.scorer import DESCRIPTION
+from ml_platform.training.boosting import Boost, Boosting, Part, boost
 from ml_platform.training.trainer import Trained, Watch
 
 FILE = "model.txt"  # LightGBM's native text
@@ -19,58 +20,47 @@ OBJECTIVES: dict[Task, tuple[str, str]] = {"binary": ("binary", "binary_logloss"
 
 
 def fit_lightgbm(
-    rows: pl.DataFrame, columns: list[str], model: LightGBMModel, task: Task, watch: Watch | None = None
+    rows: pl.DataFrame,
+    columns: list[str],
+    model: LightGBMModel,
+    task: Task,
+    watch: Watch | None = None,
+    run: Boost = boost,
 ) -> Trained:
     """Fit gradient-boosted trees; see `Trainer`.
+
+    Parameters
+    ----------
+    run : function
+        Runs LightGBM: here, or over several workers.
 
     Raises
     ------
     NotEnoughRows
         If all labels of a part are the same: then nothing can be learned or stopped.
     """
-    import lightgbm as lgb
-
     train, validation = (rows.filter(pl.col("part") == part) for part in ("train", "validation"))
     for name, part in (("train", train), ("validation", validation)):
         _refuse_one_label(name, part, task)
     encoder = Encoder.fit(train, columns)
-    labels = (train["label"].to_numpy().astype(float), validation["label"].to_numpy().astype(float))
-    fitting = lgb.Dataset(
-        encoder.encode(train),
-        labels[0],
-        feature_name=list(columns),
-        categorical_feature=encoder.categorical,
-        free_raw_data=True,
-    )
-    stopping = lgb.Dataset(encoder.encode(validation), labels[1], reference=fitting)
-    history: dict[str, dict[str, list[float]]] = {}
-    callbacks = [lgb.early_stopping(model.patience, verbose=False), lgb.record_evaluation(history)]
-    if watch is not None:
-        callbacks.append(lambda env: watch(env.iteration + 1, env.evaluation_result_list[0][2]))
-    booster = lgb.train(
-        _params(model, task),
-        fitting,
-        num_boost_round=model.rounds,
-        valid_sets=[stopping],
-        valid_names=["validation"],
-        callbacks=callbacks,
-    )
-    gains = booster.feature_importance("gain", iteration=booster.best_iteration)
+    boosting = Boosting(_params(model, task), list(columns), encoder.categorical, model.rounds, model.patience)
+    boosted = run(boosting, _part(train, encoder), _part(validation, encoder), watch)
+    gains = boosted.booster.feature_importance("gain", iteration=boosted.rounds)
     order = np.argsort(-gains, kind="stable")
-    losses = history["validation"][OBJECTIVES[task][1]]
     description = {"kind": "lightgbm", "task": task, "file": FILE}
     return Trained(
-        files={
-            FILE: booster.model_to_string(num_iteration=booster.best_iteration).encode(),
-            DESCRIPTION: json.dumps(description, sort_keys=True).encode(),
-        },
+        files={FILE: boosted.text.encode(), DESCRIPTION: json.dumps(description, sort_keys=True).encode()},
         encoder=encoder,
         importance={columns[index]: float(gains[index]) for index in order},
-        loss=losses[booster.best_iteration - 1],
-        rounds=booster.best_iteration,
-        history=losses,
+        loss=boosted.loss,
+        rounds=boosted.rounds,
+        history=boosted.history,
         params=model.params,
     )
+
+
+def _part(rows: pl.DataFrame, encoder: Encoder) -> Part:
+    return Part(encoder.encode(rows), rows["label"].to_numpy().astype(float))
 
 
 def _params(model: LightGBMModel, task: Task) -> dict[str, object]:

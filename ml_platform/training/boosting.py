@@ -1,0 +1,128 @@
+"""One run of LightGBM on encoded rows, stopped early: in this process here, over several workers in `distributed`.
+
+Only what LightGBM itself is asked for; what rows, weights and parameters mean is the trainer's business.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_platform.training.trainer import Watch
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+VALIDATION = "validation"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The encoded rows of one part of a training set.
+
+    Parameters
+    ----------
+    features : (n_rows, n_features) array
+    labels : (n_rows,) array
+    weights : (n_rows,) array or None
+        None: all rows count the same.
+    """
+
+    features: NDArray[np.float64]
+    labels: NDArray[np.float64]
+    weights: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """What LightGBM is asked for.
+
+    Parameters
+    ----------
+    params : mapping
+        By LightGBM's names; with one metric, which is the loss to stop by.
+    columns, categorical : list of str
+        Names of the features, and of those that are categories.
+    rounds, patience : int
+        At most so many; stopped when so many brought nothing.
+    """
+
+    params: dict[str, Any]
+    columns: list[str]
+    categorical: list[str]
+    rounds: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """What LightGBM gave.
+
+    Parameters
+    ----------
+    booster : Booster
+        With all rounds, of which `rounds` are kept.
+    history : list of float
+        Loss on the validation part after each round.
+    rounds : int
+        Number of the round with the least loss.
+    """
+
+    booster: "Booster"
+    history: list[float]
+    rounds: int
+
+    @property
+    def text(self) -> str:
+        """The model in LightGBM's native text, up to the best round."""
+        return self.booster.model_to_string(num_iteration=self.rounds)
+
+    @property
+    def loss(self) -> float:
+        """On the validation part, at the best round."""
+        return self.history[self.rounds - 1]
+
+
+Boost = Callable[[Boosting, Part, Part, Watch | None], Boosted]
+
+
+def boost(boosting: Boosting, train: Part, validation: Part, watch: Watch | None = None) -> Boosted:
+    """Run LightGBM in this process.
+
+    Parameters
+    ----------
+    train, validation : Part
+        The rows to learn from, and to stop by.
+    watch : function, optional
+        Told of each round.
+    """
+    import lightgbm as lgb
+
+    fitting = lgb.Dataset(
+        train.features,
+        train.labels,
+        weight=train.weights,
+        feature_name=boosting.columns,
+        categorical_feature=boosting.categorical,
+        free_raw_data=True,
+    )
+    stopping = lgb.Dataset(validation.features, validation.labels, weight=validation.weights, reference=fitting)
+    evaluations: dict[str, dict[str, list[float]]] = {}
+    callbacks: list[Callable[..., Any]] = [
+        lgb.early_stopping(boosting.patience, verbose=False),
+        lgb.record_evaluation(evaluations),
+    ]
+    if watch is not None:
+        callbacks.append(lambda env: watch(env.iteration + 1, env.evaluation_result_list[0][2]))
+    booster = lgb.train(
+        boosting.params,
+        fitting,
+        num_boost_round=boosting.rounds,
+        valid_sets=[stopping],
+        valid_names=[VALIDATION],
+        callbacks=callbacks,
+    )
+    [history] = evaluations[VALIDATION].values()
+    return Boosted(booster, history, booster.best_iteration)
