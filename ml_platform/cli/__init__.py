@@ -1,16 +1,17 @@
-"""The command line `ml-platform`: make a pipeline, run everything, serve, read the ledger, see the demo."""
+"""The command line `ml-platform`: make a pipeline, run everything, serve, approve, read the ledger, see the demo."""
 
 import sys
 
 import typer
 
-from ml_platform.cli import authoring, data, features, ledger, running, schema
+from ml_platform.cli import approval, authoring, data, features, ledger, running, schema
 from ml_platform.contracts.errors import PlatformError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 authoring.add_to(app)
 running.add_to(app)
 ledger.add_to(app)
+approval.add_to(app)
 schema.add_to(app)
 features.add_to(app)
 data.add_to(app)

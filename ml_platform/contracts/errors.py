@@ -23,7 +23,8 @@ is a value (a verdict, a step), not an error.
     │   ├── LedgerConflict       somebody else appended first           (RuntimeError)
     │   └── LedgerDamaged        the hash chain is broken               (ValueError)
     ├── RolloutError
-    │   └── PromotionRefused     a version may not become champion      (ValueError)
+    │   ├── PromotionRefused     a version may not become champion      (ValueError)
+    │   └── ApprovalRefused      a person may not approve or reject it  (ValueError)
     └── ServingError
         ├── RequestRejected      the caller's fault, a 4xx              (ValueError)
         └── ServerUnreachable    no answer where a server was expected  (ConnectionError)
@@ -139,6 +140,10 @@ class RolloutError(PlatformError):
 
 class PromotionRefused(RolloutError, ValueError):
     """A version may not become champion."""
+
+
+class ApprovalRefused(RolloutError, ValueError):
+    """A version may not be approved or rejected, or not like this."""
 
 
 class ServingError(PlatformError):

@@ -186,6 +186,19 @@ class Evaluation(Record):
         )
 
 
+class Answer(Record):
+    """What a person said of one version: it may serve, until its approval expires, or it may never."""
+
+    version: int
+    digest: str
+    is_approved: bool
+    by: str
+    because: str
+    at: Instant
+    expires_at: Instant | None
+    seq: int
+
+
 class Decision(Record):
     """One entry of the ledger; `seq` counts from 1 within a pipeline, `hash` covers it and the hash before."""
 

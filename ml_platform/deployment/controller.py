@@ -5,12 +5,23 @@ What may be promoted is decided in `ml_platform.rollout.promotion`.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from ml_platform.contracts.errors import LedgerConflict, PromotionRefused
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.contracts.records import Decision, ModelVersion
-from ml_platform.ledger.folds import Champion, champion, evaluation_of, next_seq, promotions
-from ml_platform.rollout.promotion import AlreadyChampion, Promote, Refuse, decide_promotion
+from ml_platform.contracts.spec.models import Approval
+from ml_platform.ledger.folds import (
+    Champion,
+    approval_of,
+    champion,
+    evaluated_at,
+    evaluation_of,
+    next_seq,
+    promotions,
+)
+from ml_platform.rollout.approval import ApprovalState, approval_state
+from ml_platform.rollout.promotion import AlreadyChampion, Promote, Refuse, Wait, decide_promotion
 
 ATTEMPTS_AT_MOST = 5
 
@@ -22,10 +33,12 @@ def promote(
     store: ModelStore,
     target: Target,
     gates: Mapping[str, float],
+    approval: Approval,
     is_named: bool,
     actor: str,
     is_backfill: bool = False,
-) -> Champion:
+    now: datetime | None = None,
+) -> Champion | Wait:
     """Make the candidate champion, if its evaluation allows it. Asked twice, it repairs and decides nothing new.
 
     Parameters
@@ -36,17 +49,21 @@ def promote(
         Where it is decided, kept and served.
     gates : mapping of str to float
         The gates that the spec demands, by name, each with its bound.
+    approval : Approval
+        Whether a person has to approve it.
     is_named : bool
         Whether a person asked for this very version, which then may be older than the champion.
     actor : str
         Who asks; stands in the ledger.
     is_backfill : bool
         Whether a backfill asks; it is refused unless the version is named.
+    now : datetime, optional
+        The moment at which an approval has to hold; the present one if left out.
 
     Returns
     -------
-    Champion
-        The candidate, as champion.
+    Champion or Wait
+        The candidate, as champion; or, with nothing done or written, until when a person can approve it.
 
     Raises
     ------
@@ -59,7 +76,10 @@ def promote(
     while True:
         attempts_left -= 1
         decisions = ledger.read(candidate.pipeline)
-        answer = _answer(candidate, decisions, gates, is_named=is_named, is_backfill=is_backfill)
+        state = state_of(candidate, decisions, approval, now or datetime.now(UTC))
+        answer = decide(candidate, decisions, gates, approval=state, is_named=is_named, is_backfill=is_backfill)
+        if isinstance(answer, Wait):
+            return answer
         if not isinstance(answer, Refuse):
             target.deploy(candidate, store.bundle(candidate))
         try:
@@ -75,9 +95,22 @@ def promote(
         return promotions(decisions)[0]
 
 
-def _answer(
-    candidate: ModelVersion, decisions: list[Decision], gates: Mapping[str, float], *, is_named: bool, is_backfill: bool
-) -> Promote | AlreadyChampion | Refuse:
+def state_of(candidate: ModelVersion, decisions: list[Decision], approval: Approval, now: datetime) -> ApprovalState:
+    """Give the state of a version's approval, from the decisions of its pipeline."""
+    of_it = (candidate.version, candidate.digest)
+    at, answer = evaluated_at(decisions, *of_it), approval_of(decisions, *of_it)
+    return approval_state(approval, evaluated_at=at, answer=answer, now=now)
+
+
+def decide(
+    candidate: ModelVersion,
+    decisions: list[Decision],
+    gates: Mapping[str, float],
+    *,
+    approval: ApprovalState,
+    is_named: bool,
+    is_backfill: bool = False,
+) -> Promote | AlreadyChampion | Wait | Refuse:
     """Decide on the newest evaluation; for a version that was champion before, on the one it was promoted on."""
     former = next((each for each in promotions(decisions) if each.digest == candidate.digest), None)
     judged_until = decisions if former is None else [each for each in decisions if each.seq <= former.seq]
@@ -86,6 +119,7 @@ def _answer(
         evaluation_of(judged_until, candidate.version, candidate.digest),
         champion(decisions),
         gates,
+        approval=approval,
         is_named=is_named,
         was_champion=former is not None,
         is_backfill=is_backfill,

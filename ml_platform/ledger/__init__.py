@@ -1,8 +1,10 @@
-"""The append-only, hash-chained record of decisions, and what folds out of it: champion, evaluations, requests."""
+"""The append-only, hash-chained record of decisions, and what folds out of it: champion, evaluations, approvals."""
 
 from ml_platform.ledger.folds import (
     Champion,
+    approval_of,
     champion,
+    evaluated_at,
     evaluation_of,
     next_seq,
     promotions,
@@ -10,4 +12,14 @@ from ml_platform.ledger.folds import (
 )
 from ml_platform.ledger.store import SqlLedger
 
-__all__ = ["Champion", "SqlLedger", "champion", "evaluation_of", "next_seq", "promotions", "retrain_requests"]
+__all__ = [
+    "Champion",
+    "SqlLedger",
+    "approval_of",
+    "champion",
+    "evaluated_at",
+    "evaluation_of",
+    "next_seq",
+    "promotions",
+    "retrain_requests",
+]

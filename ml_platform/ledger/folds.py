@@ -1,12 +1,13 @@
-"""What follows from the decisions of one pipeline: its champion, its evaluations, its retrain requests.
+"""What follows from the decisions of one pipeline: champion, evaluations, what people said of them, retrain requests.
 
 Pure functions over decisions in order, oldest first. A reader that polls keeps the last answer and folds only what is
 new: `champion(new) or current`.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from ml_platform.contracts.records import Decision, Evaluation, Instant, Record
+from ml_platform.contracts.records import Answer, Decision, DecisionKind, Evaluation, Instant, Record
 
 
 class Champion(Record):
@@ -32,11 +33,38 @@ def champion(decisions: Sequence[Decision]) -> Champion | None:
 
 def evaluation_of(decisions: Sequence[Decision], version: int, digest: str) -> Evaluation | None:
     """Give the newest evaluation of exactly this version and digest; None if it was never evaluated."""
-    for decision in reversed(decisions):
-        is_of_it = decision.version == version and decision.payload.get("digest") == digest
-        if decision.kind == "evaluated" and is_of_it:
-            return Evaluation.model_validate(decision.payload)
-    return None
+    found = _newest_of(decisions, "evaluated", version, digest)
+    return None if found is None else Evaluation.model_validate(found.payload)
+
+
+def evaluated_at(decisions: Sequence[Decision], version: int, digest: str) -> datetime | None:
+    """Give when exactly this version and digest was last evaluated; None if it never was."""
+    found = _newest_of(decisions, "evaluated", version, digest)
+    return None if found is None else found.at
+
+
+def approval_of(decisions: Sequence[Decision], version: int, digest: str) -> Answer | None:
+    """Give what a person said of exactly this version and digest, as far as it still counts.
+
+    A rejection is final. An approval was given on an evaluation: it counts until another one says something else.
+    """
+    answer, seen = None, None
+    for decision in decisions:
+        if not _is_of(decision, version, digest):
+            continue
+        if decision.kind == "evaluated" and decision.payload != seen:
+            answer, seen = (None if answer is None or answer.is_approved else answer), decision.payload
+        elif decision.kind in ("approved", "rejected") and (answer is None or answer.is_approved):
+            answer = answer_of(decision)
+    return answer
+
+
+def answer_of(decision: Decision) -> Answer:
+    """Read what a person said from the decision that holds it."""
+    said = {name: decision.payload.get(name) for name in ("digest", "by", "expires_at")}
+    is_approved = decision.kind == "approved"
+    fields = {"version": decision.version, "because": decision.because, "at": decision.at, "seq": decision.seq}
+    return Answer.model_validate({**said, **fields, "is_approved": is_approved})
 
 
 def retrain_requests(decisions: Sequence[Decision]) -> list[Decision]:
@@ -47,6 +75,15 @@ def retrain_requests(decisions: Sequence[Decision]) -> list[Decision]:
 def next_seq(decisions: Sequence[Decision]) -> int:
     """Give the number that the next decision must have, if nobody else decides first."""
     return decisions[-1].seq + 1 if decisions else 1
+
+
+def _newest_of(decisions: Sequence[Decision], kind: DecisionKind, version: int, digest: str) -> Decision | None:
+    found = (each for each in reversed(decisions) if each.kind == kind and _is_of(each, version, digest))
+    return next(found, None)
+
+
+def _is_of(decision: Decision, version: int, digest: str) -> bool:
+    return decision.version == version and decision.payload.get("digest") == digest
 
 
 def _promoted(decision: Decision) -> Champion:

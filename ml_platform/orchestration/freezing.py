@@ -48,6 +48,20 @@ def find_pipeline(defs: Path, name: str) -> Path:
     return known[name]
 
 
+def read_spec(path: Path) -> PipelineSpec:
+    """Read the spec of a pipeline, without the author's Python.
+
+    Raises
+    ------
+    SpecError
+        With every fault of the text, each with its line.
+    """
+    try:
+        return PipelineSpec.model_validate(_attributes(path))
+    except ValidationError as error:
+        raise refusal(path, [fault_of(detail) for detail in error.errors(include_url=False)]) from None
+
+
 def freeze_schema(path: Path, package: str) -> FrozenSchema:
     """Infer the schema of a pipeline's source.
 
@@ -65,10 +79,7 @@ def freeze_schema(path: Path, package: str) -> FrozenSchema:
     NotEnoughRows
         If the source gives no rows.
     """
-    try:
-        spec = PipelineSpec.model_validate(_attributes(path))
-    except ValidationError as error:
-        raise refusal(path, [fault_of(detail) for detail in error.errors(include_url=False)]) from None
+    spec = read_spec(path)
     target = Target(pa.DataFrameSchema(), Calendar(spec.partitions), spec.event_time)
     function = _function(spec.source.load, package) if isinstance(spec.source, PythonSource) else None
     reader: Any = reader_of(spec, target, path.parent, function)

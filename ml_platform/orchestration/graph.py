@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ml_platform.orchestration.approval import approval_sensors
 from ml_platform.orchestration.endpoint_check import serves_offline_predictions
 from ml_platform.orchestration.feature_assets import features_asset, lookup_asset
 from ml_platform.orchestration.jobs import data_job, data_schedule, monitor_job, retrain_job
@@ -31,5 +32,5 @@ def pipeline_definitions(pipeline: Pipeline) -> dg.Definitions:
         asset_checks=[serves_offline_predictions(pipeline)],
         jobs=[data, retrain, monitor_job(pipeline)],
         schedules=[data_schedule(pipeline, data)],
-        sensors=[drift_sensor(pipeline, retrain)],
+        sensors=[drift_sensor(pipeline, retrain), *approval_sensors(pipeline)],
     )

@@ -1,5 +1,6 @@
 """The model stages as assets: candidate and evaluation, read as of their partition, and the endpoint."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -8,6 +9,8 @@ from pydantic import Field
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
+from ml_platform.ledger.folds import Champion
+from ml_platform.orchestration.approval import waiting
 from ml_platform.orchestration.fitting import fit_candidate
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
@@ -15,6 +18,7 @@ from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.tracking import log_evaluation
 from ml_platform.orchestration.training_rows import read_training_set
+from ml_platform.rollout.promotion import Wait
 
 
 class EndpointConfig(dg.Config):
@@ -101,6 +105,7 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
         kinds={"litestar", "mlflow"},
         description="The version that serves. It follows a candidate only if every gate passed for that version.",
         deps=[[pipeline.name, "evaluation"]],
+        output_required=False,  # while a version waits for its approval, what serves stays as it is
     )
     def endpoint(
         context: dg.AssetExecutionContext,
@@ -108,13 +113,18 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
         models: dg.ResourceParam[ModelStore],
         ledger: dg.ResourceParam[Ledger],
         target: dg.ResourceParam[Target],
-    ) -> dg.MaterializeResult:
+    ) -> Iterator[dg.MaterializeResult | dg.AssetObservation]:
         run = context.run
         version = asked_version(models, pipeline, config.version, run.tags.get("dagster/partition"))
         asked: dict[str, Any] = {"is_named": config.version is not None, "is_backfill": "dagster/backfill" in run.tags}
         actor = f"dagster run {run.run_id}"
-        promoted = promote(version, ledger=ledger, store=models, target=target, gates=gates, actor=actor, **asked)
-        served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
-        return dg.MaterializeResult(metadata=served | {"gates": ", ".join(gates)})
+        asked |= {"gates": gates, "approval": pipeline.spec.approval}
+        promoted = promote(version, ledger=ledger, store=models, target=target, actor=actor, **asked)
+        yield waiting(context, version, promoted) if isinstance(promoted, Wait) else _served(promoted, gates)
 
     return endpoint
+
+
+def _served(promoted: Champion, gates: Mapping[str, float]) -> dg.MaterializeResult:
+    served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
+    return dg.MaterializeResult(metadata=served | {"gates": ", ".join(gates)})

@@ -1,13 +1,15 @@
-"""May this version become champion? The verdicts come in as an argument and the answer goes out as a value.
+"""May this version become champion? Verdicts and approval come in as arguments, the answer goes out as a value.
 
 Pure. Who acts on the answer, and writes it down, is `ml_platform.deployment.controller`.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.rollout.approval import ApprovalState, Expired, Rejected, Waiting
 
 
 class PresentChampion(Protocol):
@@ -42,6 +44,13 @@ class AlreadyChampion:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """Nothing speaks against the candidate but that a person has to approve it first; there is time until then."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Refuse:
     """The candidate may not become champion; every reason, as sentences."""
 
@@ -54,10 +63,11 @@ def decide_promotion(
     champion: PresentChampion | None,
     gates: Mapping[str, float],
     *,
+    approval: ApprovalState,
     is_named: bool,
     was_champion: bool = False,
     is_backfill: bool = False,
-) -> Promote | AlreadyChampion | Refuse:
+) -> Promote | AlreadyChampion | Wait | Refuse:
     """Decide whether the candidate becomes champion.
 
     Parameters
@@ -70,6 +80,8 @@ def decide_promotion(
         The version that serves now, if any.
     gates : mapping of str to float
         The gates that the spec demands, by name, each with the bound that a verdict must have been given at.
+    approval : ApprovalState
+        Whether a person has let this very version serve. A rollback asks nobody again, but a rejection holds for it.
     is_named : bool
         Whether a person asked for this very version: only then may an older as-of replace a newer one.
     was_champion : bool
@@ -80,22 +92,38 @@ def decide_promotion(
 
     Returns
     -------
-    Promote or AlreadyChampion or Refuse
-        A refusal carries all reasons, not only the first.
+    Promote or AlreadyChampion or Wait or Refuse
+        A refusal carries all reasons, not only the first. It waits only if there is no reason to refuse.
     """
     if champion and (candidate.version, candidate.digest) == (champion.version, champion.digest):
         return AlreadyChampion()
+    is_rollback = is_named and was_champion
     if evaluation is None or not _is_of(evaluation, candidate):
         reasons = [f"Version {candidate.version} with digest {candidate.digest} was never evaluated: evaluate it."]
     else:
         reasons = list(_faults_of_verdicts(candidate, evaluation, gates))
-        if not (is_named and was_champion):
+        if not is_rollback:
             reasons += _faults_of_rival(candidate, evaluation, champion)
     if not is_named:
         reasons += _faults_of_age(candidate, champion)
     if is_backfill and not is_named:
         reasons.append("A backfill never moves traffic: materialize the endpoint by itself, or name the version.")
-    return Refuse(tuple(reasons)) if reasons else Promote(previous=champion.version if champion else None)
+    reasons += _faults_of_approval(candidate, approval, is_rollback=is_rollback)
+    if reasons:
+        return Refuse(tuple(reasons))
+    if isinstance(approval, Waiting) and not is_rollback:
+        return Wait(approval.until)
+    return Promote(previous=champion.version if champion else None)
+
+
+def _faults_of_approval(candidate: ModelVersion, approval: ApprovalState, *, is_rollback: bool) -> Iterator[str]:
+    if isinstance(approval, Rejected):
+        yield f"{approval.by} rejected version {candidate.version}: {approval.because}"
+    if isinstance(approval, Expired) and not is_rollback:
+        yield (
+            f"The time to approve version {candidate.version} was over at {approval.at:%Y-%m-%d %H:%M} UTC: "
+            "evaluate it again, then approve it."
+        )
 
 
 def _faults_of_verdicts(candidate: ModelVersion, evaluation: Evaluation, gates: Mapping[str, float]) -> Iterator[str]:

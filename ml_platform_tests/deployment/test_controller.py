@@ -8,6 +8,7 @@ import pytest
 
 from ml_platform.contracts.errors import LedgerConflict, PromotionRefused
 from ml_platform.contracts.records import Decision, DecisionKind, Evaluation, ModelVersion, Outcome, Verdict
+from ml_platform.contracts.spec.models import Approval
 from ml_platform.deployment import promote
 from ml_platform.deployment.controller import ATTEMPTS_AT_MOST
 from ml_platform.ledger import Champion, champion, next_seq, promotions
@@ -67,15 +68,18 @@ class World:
 
     def promote(self, version: ModelVersion, *, is_named: bool = False) -> Champion:
         """Promote through the real controller."""
-        return promote(
+        promoted = promote(
             version,
             ledger=self.ledger,
             store=self.store,
             target=self.target,
             gates={GATE: BOUND},
+            approval=Approval(),
             is_named=is_named,
             actor="test",
         )
+        assert isinstance(promoted, Champion)
+        return promoted
 
     def kinds(self) -> list[DecisionKind]:
         """Name the decisions in order."""

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from ml_platform.contracts.records import DecisionKind, Evaluation
-from ml_platform.ledger import champion, evaluation_of, next_seq, promotions, retrain_requests
+from ml_platform.ledger import (
+    approval_of,
+    champion,
+    evaluated_at,
+    evaluation_of,
+    next_seq,
+    promotions,
+    retrain_requests,
+)
 from ml_platform_tests.fakes.ledger import InMemoryLedger
 
 
@@ -43,6 +51,8 @@ def test_nothing_follows_from_nothing() -> None:
     assert champion([]) is None
     assert promotions([]) == []
     assert evaluation_of([], 1, "digest1") is None
+    assert evaluated_at([], 1, "digest1") is None
+    assert approval_of([], 1, "digest1") is None
     assert retrain_requests([]) == []
     assert next_seq([]) == 1
 
@@ -96,3 +106,58 @@ def test_the_next_number_follows_the_last_one_read(ledger: InMemoryLedger) -> No
     _append(ledger, "retrain_requested")
     _append(ledger, "retrain_requested")
     assert next_seq(ledger.read("flights", after=1)) == 3
+
+
+def _evaluate(ledger: InMemoryLedger, version: int, digest: str, rows: int = 10) -> None:
+    _append(ledger, "evaluated", version, _evaluation(version, digest, rows).model_dump(mode="json"))
+
+
+def _say(ledger: InMemoryLedger, kind: DecisionKind, digest: str, by: str) -> None:
+    expires_at = "2013-07-01T00:00:00+00:00" if kind == "approved" else None
+    _append(ledger, kind, 1, {"digest": digest, "by": by, "expires_at": expires_at})
+
+
+def _said(ledger: InMemoryLedger, digest: str = "a") -> tuple[str, bool] | None:
+    answer = approval_of(ledger.read("flights"), 1, digest)
+    return answer and (answer.by, answer.is_approved)
+
+
+def test_an_approval_is_of_exactly_this_version_and_digest(ledger: InMemoryLedger) -> None:
+    """The same number with another digest is another model."""
+    _evaluate(ledger, 1, "a")
+    _say(ledger, "approved", "a", "ann")
+    assert _said(ledger) == ("ann", True)
+    assert _said(ledger, "b") is None
+    assert approval_of(ledger.read("flights"), 2, "a") is None
+
+
+def test_an_approval_counts_until_another_evaluation_says_something_else(ledger: InMemoryLedger) -> None:
+    """The same numbers again change nothing; those of another digest do not matter."""
+    _evaluate(ledger, 1, "a")
+    _say(ledger, "approved", "a", "ann")
+    _evaluate(ledger, 1, "a")
+    _evaluate(ledger, 1, "b", rows=11)
+    assert _said(ledger) == ("ann", True)
+    _evaluate(ledger, 1, "a", rows=11)
+    assert _said(ledger) is None
+    _say(ledger, "approved", "a", "bob")
+    assert _said(ledger) == ("bob", True)
+
+
+def test_a_rejection_is_final(ledger: InMemoryLedger) -> None:
+    """It takes an approval back, and neither another evaluation nor a later approval undoes it."""
+    _evaluate(ledger, 1, "a")
+    _say(ledger, "approved", "a", "ann")
+    _say(ledger, "rejected", "a", "bob")
+    _evaluate(ledger, 1, "a", rows=11)
+    _say(ledger, "approved", "a", "ann")
+    assert _said(ledger) == ("bob", False)
+
+
+def test_the_last_evaluation_tells_when_it_was(ledger: InMemoryLedger) -> None:
+    """Of exactly this digest."""
+    _evaluate(ledger, 1, "a")
+    _evaluate(ledger, 1, "a")
+    _evaluate(ledger, 1, "b")
+    decisions = ledger.read("flights")
+    assert evaluated_at(decisions, 1, "a") == decisions[1].at

@@ -1,6 +1,7 @@
 """A version becomes champion only with every verdict `pass`, against the present champion, and newer than it."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, get_args
 
 import pytest
@@ -8,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.contracts.records import Evaluation, ModelVersion, Outcome, Verdict
-from ml_platform.rollout import AlreadyChampion, Promote, Refuse, decide_promotion
+from ml_platform.rollout import AlreadyChampion, NotNeeded, Promote, Refuse
+from ml_platform.rollout import decide_promotion as decide
+
+decide_promotion = partial(decide, approval=NotNeeded())  # what approval adds stands in `test_approval.py`
 
 GATES = {"log_loss_at_most_0_65": 0.65, "log_loss_not_worse_than_champion": 0.002}
 SECOND = tuple(GATES)[1]
@@ -183,7 +187,7 @@ def test_a_backfill_never_moves_traffic() -> None:
 def test_a_former_champion_comes_back_by_name_alone() -> None:
     """A rollback: its evaluation knows another rival, and its as-of is older."""
     live = Live(version=9, digest="nine", as_of="2013-08-01")
-    back = {"is_named": True, "was_champion": True}
+    back: dict[str, Any] = {"is_named": True, "was_champion": True}
     assert decide_promotion(CANDIDATE, PASSED, live, GATES, **back) == Promote(previous=9)
     for less in ({"is_named": False}, {"was_champion": False}):
         assert isinstance(decide_promotion(CANDIDATE, PASSED, live, GATES, **{**back, **less}), Refuse)

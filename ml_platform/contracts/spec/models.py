@@ -131,7 +131,10 @@ class Training(SpecPart):
 
 
 class Approval(SpecPart):
-    """Who lets a version that passed its gates serve: nobody need (`automatic`), or a person within some days."""
+    """Who lets a version that passed its gates serve: nobody need (`automatic`), or a person (`manual`).
+
+    A person may approve `within` so long of the evaluation that passed, and the approval holds for as long again.
+    """
 
     mode: Literal["automatic", "manual"] = "automatic"
     within: SomeDays = timedelta(days=7)
