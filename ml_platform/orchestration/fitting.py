@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import dagster as dg
 import polars as pl
 
 from ml_platform.contracts.ports import ModelStore
@@ -32,9 +33,11 @@ class Fitted:
         """Show the candidate in the UI."""
         from ml_platform.validation.plots import importance_plot
 
+        notes = self.trained.notes
         return {
             **version_links(self.version, self.experiment_id),
             **({} if self.trained.rounds is None else {"rounds": self.trained.rounds}),
+            **({"notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in notes))} if notes else {}),
             "importance": picture(importance_plot(self.trained.importance), "importance"),
         }
 
@@ -69,7 +72,7 @@ def fit_models(rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:
     from ml_platform.training.fitting import fit_model
 
     [model] = fit.models.values()
-    return fit_model(rows, spec.features.columns, model, spec.label.task)
+    return fit_model(rows, spec.features.columns, model, spec.label.task, event_time=spec.event_time)
 
 
 def _fit_of(spec: PipelineSpec) -> Fit:

@@ -4,7 +4,6 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.contracts.metrics import LOSS_OF
 from ml_platform.contracts.records import Evaluation
 from ml_platform.orchestration.packaging import environment
 from ml_platform.orchestration.resolution import Pipeline
@@ -42,7 +41,7 @@ def log_fit(mlflow: Any, pipeline: Pipeline, as_of: str, rows: pl.DataFrame, tra
     mlflow.log_metrics(metrics | ({} if trained.rounds is None else {"rounds": trained.rounds}))
     step = max(1, len(trained.history) // HISTORY_POINTS)
     for at in range(0, len(trained.history), step):
-        mlflow.log_metric(f"validation_{LOSS_OF[spec.label.task]}", trained.history[at], step=at + 1)
+        mlflow.log_metric(f"validation_{spec.loss}", trained.history[at], step=at + 1)
     mlflow.log_dict(environment(), "environment.json")
     mlflow.log_dict(spec.model_dump(mode="json", by_alias=True), "spec.json")
     mlflow.log_dict(trained.importance, "importance.json")

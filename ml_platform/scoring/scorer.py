@@ -1,7 +1,8 @@
 """From the files of a fit to a function from the encoded matrix to predictions.
 
-`model.json` describes a model: its kind, the task, the file with its content, and what is done to its output. Put here
-what both a server and a fit need; nothing here knows of bundles, frames or training.
+`model.json` describes a model: its `kind` with what the kind needs, the `task`, the `classes` of several, and the
+`calibration` of its output. Put here what both a server and a fit need; nothing here knows of bundles, frames or
+training.
 """
 
 import json
@@ -38,7 +39,7 @@ def load_scorer(read: Read) -> Scorer:
 
 
 def scorer_of(description: Mapping[str, Any], read: Read) -> Scorer:
-    """Load the model of a description."""
+    """Load the model of a description, with what is done to its output."""
     kind = description["kind"]
     load = _KINDS.get(kind)
     if load is None:
@@ -46,7 +47,15 @@ def scorer_of(description: Mapping[str, Any], read: Read) -> Scorer:
             "model", got=f"kind {kind}", expected=f"one of {', '.join(_KINDS)}",
             hint="serve it with the version of ml_platform that wrote it",
         )  # fmt: skip
-    return load(description, read)
+    scorer, calibration = load(description, read), description.get("calibration")
+    return scorer if calibration is None else _calibrated(scorer, calibration)
+
+
+def _calibrated(scorer: Scorer, calibration: Mapping[str, Any]) -> Scorer:
+    from ml_platform.scoring.calibration import calibrate
+
+    calibrate(np.empty(0), calibration)  # what cannot be applied fails here, not in a request
+    return lambda matrix: calibrate(scorer(matrix), calibration)
 
 
 def _load_lightgbm(description: Mapping[str, Any], read: Read) -> Scorer:
@@ -55,4 +64,21 @@ def _load_lightgbm(description: Mapping[str, Any], read: Read) -> Scorer:
     return load_lightgbm(read(description["file"]).decode())
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any], Read], Scorer]] = {"lightgbm": _load_lightgbm}
+def _load_linear(description: Mapping[str, Any], read: Read) -> Scorer:
+    from ml_platform.scoring.linear import load_linear
+
+    del read  # all of it stands in the description
+    return load_linear(description)
+
+
+def _load_xgboost(description: Mapping[str, Any], read: Read) -> Scorer:
+    from ml_platform.scoring.xgboost import load_xgboost
+
+    return load_xgboost(read(description["file"]))
+
+
+_KINDS: dict[str, Callable[[Mapping[str, Any], Read], Scorer]] = {
+    "lightgbm": _load_lightgbm,
+    "linear": _load_linear,
+    "xgboost": _load_xgboost,
+}

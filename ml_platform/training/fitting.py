@@ -1,18 +1,87 @@
-"""One model of any kind fitted: finds the trainer of its kind."""
+"""One model of any kind fitted: the trainer of its kind, and around it what all kinds have."""
 
+import json
+from typing import Any
+
+import numpy as np
 import polars as pl
 
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import Model
+from ml_platform.scoring.scorer import DESCRIPTION, scorer_of
+from ml_platform.training.calibration import calibrated
+from ml_platform.training.losses import loss_of
+from ml_platform.training.parts import prepare
 from ml_platform.training.trainer import Trained, Trainer, Watch
 
 
-def fit_model(rows: pl.DataFrame, columns: list[str], model: Model, task: Task, watch: Watch | None = None) -> Trained:
-    """Fit a model; see `Trainer`."""
-    return _trainer(model.kind)(rows, columns, model, task, watch)
+def fit_model(
+    rows: pl.DataFrame,
+    columns: list[str],
+    model: Model,
+    task: Task,
+    watch: Watch | None = None,
+    *,
+    event_time: str | None = None,
+) -> Trained:
+    """Fit a model on the train part, stop and calibrate it on the validation part; the holdout is never looked at.
+
+    Parameters
+    ----------
+    rows : (n_rows, ...)
+        A training set: the columns, `label` and `part`.
+    columns : list of str
+        The features.
+    model : Model
+        Its kind and options.
+    task : Task
+        What the label is, and so which loss is made small.
+    watch : function, optional
+        Told of each round, where the kind has rounds.
+    event_time : str, optional
+        The column that tells the age of a row; needed with `recency_half_life`.
+
+    Raises
+    ------
+    NotEnoughRows
+        If all labels of a part are the same.
+    ContractError
+        If the rows do not fit the model's options, or the model gives no finite predictions.
+    """
+    parts = prepare(rows, columns, model, task, event_time)
+    fit = _trainer(model.kind)(parts, model, watch)
+    description = {**fit.description, "task": task, **({"classes": list(parts.classes)} if parts.classes else {})}
+    loss, notes = fit.loss, (*parts.notes, *fit.notes)
+    if model.calibration is not None or loss is None:
+        predicted = scorer_of(description, fit.files.__getitem__)(parts.validation.matrix)
+        loss = loss_of(parts.validation.labels, predicted, task, getattr(model, "quantile", None))
+        if model.calibration is not None:
+            found = calibrated(model.calibration, parts.validation.labels, predicted, loss)
+            description["calibration"], loss, notes = found.calibration, found.loss, (*notes, found.note)
+    order = np.argsort(-fit.importance, kind="stable")
+    return Trained(
+        files={**fit.files, DESCRIPTION: json.dumps(description, sort_keys=True).encode()},
+        encoder=parts.encoder,
+        importance={columns[place]: float(fit.importance[place]) for place in order},
+        loss=loss,
+        rounds=fit.rounds,
+        history=fit.history,
+        params=_shown(model),
+        notes=notes,
+        classes=parts.classes,
+    )
+
+
+def _shown(model: Model) -> dict[str, Any]:
+    """Give the options that decide a fit, the parameters among them by their own names."""
+    options = model.model_dump(mode="json", exclude={"params", "search"}, exclude_none=True)
+    return {**{name: value for name, value in options.items() if value != {}}, **model.params}
 
 
 def _trainer(kind: str) -> Trainer:
     from ml_platform.training.lightgbm import fit_lightgbm
+    from ml_platform.training.linear import fit_linear
+    from ml_platform.training.xgboost import fit_xgboost
 
-    return {"lightgbm": fit_lightgbm}[kind]
+    return {"lightgbm": fit_lightgbm, "linear": fit_linear, "xgboost": fit_xgboost}[kind]
+

@@ -1,73 +1,56 @@
 """LightGBM on native categories, seeded and deterministic, stopped early on the validation part."""
 
-import json
 import os
 
 import numpy as np
-import polars as pl
 
-from ml_platform.contracts.errors import NotEnoughRows
 from ml_platform.contracts.metrics import Task
-from ml_platform.contracts.spec import LightGBMModel
-from ml_platform.features.encoding import Encoder
-from ml_platform.scoring.scorer import DESCRIPTION
-from ml_platform.training.boosting import Boost, Boosting, Part, boost
-from ml_platform.training.trainer import Trained, Watch
+from ml_platform.contracts.spec import LightGBMModel, TreeModel
+from ml_platform.training.boosting import Boost, Boosting, boost
+from ml_platform.training.parts import Parts
+from ml_platform.training.trainer import Learned, Watch
 
 FILE = "model.txt"  # LightGBM's native text
 # By task: the objective and the metric to stop by, in LightGBM's words; the two are the same loss.
-OBJECTIVES: dict[Task, tuple[str, str]] = {"binary": ("binary", "binary_logloss"), "regression": ("regression", "rmse")}
+OBJECTIVES: dict[Task, tuple[str, str]] = {
+    "binary": ("binary", "binary_logloss"),
+    "multiclass": ("multiclass", "multi_logloss"),
+    "regression": ("regression", "rmse"),
+}
+QUANTILE = ("quantile", "quantile")
 
 
-def fit_lightgbm(
-    rows: pl.DataFrame,
-    columns: list[str],
-    model: LightGBMModel,
-    task: Task,
-    watch: Watch | None = None,
-    run: Boost = boost,
-) -> Trained:
+def fit_lightgbm(parts: Parts, model: LightGBMModel, watch: Watch | None = None, run: Boost = boost) -> Learned:
     """Fit gradient-boosted trees; see `Trainer`.
 
     Parameters
     ----------
     run : function
         Runs LightGBM: here, or over several workers.
-
-    Raises
-    ------
-    NotEnoughRows
-        If all labels of a part are the same: then nothing can be learned or stopped.
     """
-    train, validation = (rows.filter(pl.col("part") == part) for part in ("train", "validation"))
-    for name, part in (("train", train), ("validation", validation)):
-        _refuse_one_label(name, part, task)
-    encoder = Encoder.fit(train, columns)
-    boosting = Boosting(_params(model, task), list(columns), encoder.categorical, model.rounds, model.patience)
-    boosted = run(boosting, _part(train, encoder), _part(validation, encoder), watch)
-    gains = boosted.booster.feature_importance("gain", iteration=boosted.rounds)
-    order = np.argsort(-gains, kind="stable")
-    description = {"kind": "lightgbm", "task": task, "file": FILE}
-    return Trained(
-        files={FILE: boosted.text.encode(), DESCRIPTION: json.dumps(description, sort_keys=True).encode()},
-        encoder=encoder,
-        importance={columns[index]: float(gains[index]) for index in order},
-        loss=boosted.loss,
+    encoder = parts.encoder
+    params = params_of(parts, model)
+    boosting = Boosting(params, list(encoder.columns), encoder.categorical, model.rounds, model.patience)
+    boosted = run(boosting, parts.train, parts.validation, watch)
+    return Learned(
+        files={FILE: boosted.text.encode()},
+        description={"kind": "lightgbm", "file": FILE},
+        importance=boosted.booster.feature_importance("gain", iteration=boosted.rounds).astype(np.float64),
+        loss=boosted.loss if parts.validation.weights is None else None,
         rounds=boosted.rounds,
         history=boosted.history,
-        params=model.params,
     )
 
 
-def _part(rows: pl.DataFrame, encoder: Encoder) -> Part:
-    return Part(encoder.encode(rows), rows["label"].to_numpy().astype(float))
+def objective_of(task: Task, model: TreeModel) -> tuple[str, str]:
+    """Give LightGBM's words for the loss to fit and to stop by."""
+    return OBJECTIVES[task] if model.quantile is None else QUANTILE
 
 
-def _params(model: LightGBMModel, task: Task) -> dict[str, object]:
-    objective, metric = OBJECTIVES[task]
-    return {
-        "num_threads": min(os.cpu_count() or 1, 8),
-        **model.params,
+def params_of(parts: Parts, model: LightGBMModel) -> dict[str, object]:
+    """Give the parameters of a fit: the author's, and over them what the platform decides."""
+    objective, metric = objective_of(parts.task, model)
+    decided: dict[str, object] = {
         "objective": objective,
         "metric": metric,
         "seed": model.seed,
@@ -75,15 +58,16 @@ def _params(model: LightGBMModel, task: Task) -> dict[str, object]:
         "force_row_wise": True,
         "verbosity": -1,
     }
+    if parts.classes:
+        decided["num_class"] = len(parts.classes)
+    if model.quantile is not None:
+        decided["alpha"] = model.quantile
+    if model.monotone:
+        decided["monotone_constraints"] = directions(parts, model)
+    return {"num_threads": min(os.cpu_count() or 1, 8), **model.params, **decided}
 
 
-def _refuse_one_label(name: str, part: pl.DataFrame, task: Task) -> None:
-    different = part["label"].n_unique()
-    if different < 2:
-        one = "class" if task == "binary" else "value"
-        raise NotEnoughRows.because(
-            f"training set: {name}",
-            got=f"{len(part)} rows with {different} {one}",
-            expected="rows of both classes" if task == "binary" else "labels that differ",
-            hint="choose a longer window, or an as-of partition with several outcomes before it",
-        )
+def directions(parts: Parts, model: TreeModel) -> list[int]:
+    """Give 1 for each column in which the prediction may only rise, -1 where it may only fall, else 0."""
+    signs = {"increasing": 1, "decreasing": -1}
+    return [signs[model.monotone[name]] if name in model.monotone else 0 for name in parts.encoder.columns]

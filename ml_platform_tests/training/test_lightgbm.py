@@ -10,7 +10,7 @@ import pytest
 from ml_platform.contracts.errors import NotEnoughRows
 from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.training.baselines import predict_baselines
-from ml_platform.training.lightgbm import fit_lightgbm
+from ml_platform.training.fitting import fit_model
 from ml_platform.training.trainer import Trained
 from ml_platform.validation.metrics import log_loss, rmse
 
@@ -60,7 +60,7 @@ def rows() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def trained(rows: pl.DataFrame) -> Trained:
     """Give its fit."""
-    return fit_lightgbm(rows, COLUMNS, MODEL, "binary")
+    return fit_model(rows, COLUMNS, MODEL, "binary")
 
 
 def _text(trained: Trained) -> str:
@@ -73,9 +73,9 @@ def _predict(trained: Trained, rows: pl.DataFrame) -> np.ndarray:
 
 def test_the_same_seed_gives_the_same_model(rows: pl.DataFrame, trained: Trained) -> None:
     """To the byte, with rows drawn at random; another seed gives another model."""
-    assert fit_lightgbm(rows, COLUMNS, MODEL, "binary").files == trained.files
+    assert fit_model(rows, COLUMNS, MODEL, "binary").files == trained.files
     assert set(trained.files) == {"model.txt", "model.json"}
-    reseeded = fit_lightgbm(rows, COLUMNS, MODEL.model_copy(update={"seed": 8}), "binary")
+    reseeded = fit_model(rows, COLUMNS, MODEL.model_copy(update={"seed": 8}), "binary")
     assert reseeded.files != trained.files
 
 
@@ -101,7 +101,7 @@ def test_the_holdout_has_no_influence(rows: pl.DataFrame, trained: Trained, chan
     changed = rows.with_columns(change)
     assert not changed.equals(rows)
     for table in (changed, rows.filter(~IS_HOLDOUT)):
-        fitted = fit_lightgbm(table, COLUMNS, MODEL, "binary")
+        fitted = fit_model(table, COLUMNS, MODEL, "binary")
         assert (fitted.files, fitted.encoder, fitted.history) == (trained.files, trained.encoder, trained.history)
 
 
@@ -109,7 +109,7 @@ def test_the_encoder_knows_the_train_part_alone(rows: pl.DataFrame) -> None:
     """A category that first comes in the validation part is unseen."""
     is_validation = pl.col("part") == "validation"
     later = rows.with_columns(pl.when(is_validation).then(pl.lit("z")).otherwise("carrier").alias("carrier"))
-    assert fit_lightgbm(later, COLUMNS, MODEL, "binary").encoder.vocabularies == {"carrier": ("a", "b", "c", "d")}
+    assert fit_model(later, COLUMNS, MODEL, "binary").encoder.vocabularies == {"carrier": ("a", "b", "c", "d")}
 
 
 def test_text_is_a_category(trained: Trained) -> None:
@@ -132,12 +132,12 @@ def test_a_part_with_one_class_is_refused(
         f"training set: {part}: got {len(one)} rows with {one['label'].n_unique()} class, expected rows of both classes"
     )
     with pytest.raises(NotEnoughRows, match=message):
-        fit_lightgbm(pl.concat([one, rows.filter(~is_part)]), COLUMNS, MODEL, "binary")
+        fit_model(pl.concat([one, rows.filter(~is_part)]), COLUMNS, MODEL, "binary")
 
 
 def test_one_class_in_the_holdout_is_no_fault_of_the_fit(rows: pl.DataFrame, trained: Trained) -> None:
     """It is for the gates to say that nothing can be measured there."""
-    assert fit_lightgbm(rows.filter(~IS_HOLDOUT | pl.col("label")), COLUMNS, MODEL, "binary").files == trained.files
+    assert fit_model(rows.filter(~IS_HOLDOUT | pl.col("label")), COLUMNS, MODEL, "binary").files == trained.files
 
 
 def test_it_stops_where_the_validation_loss_is_least(rows: pl.DataFrame, trained: Trained) -> None:
@@ -158,7 +158,7 @@ def test_importance_is_sorted_and_noise_is_last(trained: Trained) -> None:
 def test_what_the_author_sets_is_used_and_what_the_platform_needs_stays(rows: pl.DataFrame) -> None:
     """A parameter changes the model; objective and metric cannot be changed from the spec."""
     params = {"num_threads": 1, "num_leaves": 2, "objective": "regression", "metric": "l2"}
-    stumps = fit_lightgbm(rows, COLUMNS, MODEL.model_copy(update={"params": params}), "binary")
+    stumps = fit_model(rows, COLUMNS, MODEL.model_copy(update={"params": params}), "binary")
     text = _text(stumps)
     assert "objective=binary" in text
     assert "[num_leaves: 2]" in text
@@ -174,7 +174,7 @@ def _hours(rows: pl.DataFrame) -> pl.DataFrame:
 def test_a_regression_predicts_the_label_in_its_own_unit(rows: pl.DataFrame) -> None:
     """Close to the spread that was drawn, far below that of a constant; stopped by the same loss."""
     numbers = _hours(rows)
-    fitted = fit_lightgbm(numbers, COLUMNS, MODEL, "regression")
+    fitted = fit_model(numbers, COLUMNS, MODEL, "regression")
     assert "objective=regression" in _text(fitted)
     holdout, validation = numbers.filter(IS_HOLDOUT), numbers.filter(pl.col("part") == "validation")
     prior = rmse(holdout["label"].to_numpy(), predict_baselines(numbers)["prior"])
@@ -188,4 +188,4 @@ def test_labels_that_are_all_the_same_teach_nothing(rows: pl.DataFrame, dtype: p
     """Two of them that differ are enough to begin with."""
     same = rows.with_columns(label=pl.lit(3).cast(dtype))
     with pytest.raises(NotEnoughRows, match="train: got 1200 rows with 1 value, expected labels that differ"):
-        fit_lightgbm(same, COLUMNS, MODEL, "regression")
+        fit_model(same, COLUMNS, MODEL, "regression")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ml_platform.contracts.lightgbm_params import LightGBMParams
 from ml_platform.contracts.linear_params import LinearParams
@@ -11,6 +11,16 @@ from ml_platform.contracts.spec.parts import NAME, Names, SomeDays, SomeTime, Sp
 from ml_platform.contracts.xgboost_params import XGBoostParams
 
 Positive = Annotated[float, Field(gt=0)]
+
+
+def _label(value: object) -> object:
+    """Write a label as YAML reads it (`true`, `3`) as the word that names it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
+
+
+LabelName = Annotated[str, BeforeValidator(_label)]
 
 
 class Range(SpecPart):
@@ -55,13 +65,13 @@ class Search(SpecPart):
 class ModelPart(SpecPart):
     """Options that every kind of model has.
 
-    `class_weights` make rows of rare classes count more: `balanced`, or a weight by label. With `recency_half_life` a
-    row counts half as much for each such span that it is older than the newest. `calibration` is fitted on the
-    validation part.
+    `class_weights` make rows of rare classes count more, in the fit and where it stops: `balanced`, or a weight by
+    label, 1 for those left out. With `recency_half_life` a row counts half as much for each such span that it is older
+    than the newest of train. `calibration` of a binary model is fitted on the validation part.
     """
 
     seed: Annotated[int, Field(ge=0)] = 7
-    class_weights: Literal["balanced"] | dict[str, Positive] | None = None
+    class_weights: Literal["balanced"] | Annotated[dict[LabelName, Positive], Field(min_length=1)] | None = None
     recency_half_life: SomeDays | None = None
     calibration: Literal["isotonic", "platt"] | None = None
     search: Search | None = None

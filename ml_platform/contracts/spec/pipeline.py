@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ml_platform.contracts.metrics import METRIC_NAMES
+from ml_platform.contracts.metrics import LOSS_OF, METRIC_NAMES, MetricName
 from ml_platform.contracts.spec.features import STAGES, TABLES, Features
 from ml_platform.contracts.spec.gates import AnyGate, Decide, OwnMetric
-from ml_platform.contracts.spec.models import Approval, Ensemble, Model, ModelName, Training
+from ml_platform.contracts.spec.models import Approval, Ensemble, Model, ModelName, Training, TreeModel
 from ml_platform.contracts.spec.partitions import Label, Partitions, Split
 from ml_platform.contracts.spec.parts import NAME, Names, Owner, PythonPath, SpecPart
 from ml_platform.contracts.spec.sources import Quality, Source
@@ -77,3 +77,13 @@ class PipelineSpec(SpecPart):
     def kind(self) -> str:
         """What is trained: the kind of the one model, or `ensemble`."""
         return next(iter(self.models.values())).kind if self.ensemble is None else "ensemble"
+
+    @property
+    def quantile(self) -> float | None:
+        """The quantile that its models predict instead of the mean, one for all of them; None if they do not."""
+        return next((model.quantile for model in self.models.values() if isinstance(model, TreeModel)), None)
+
+    @property
+    def loss(self) -> MetricName:
+        """What a fit makes small."""
+        return "pinball" if self.quantile is not None else LOSS_OF[self.label.task]

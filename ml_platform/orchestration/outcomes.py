@@ -1,0 +1,55 @@
+"""What happened and what several models say of it, as arrays that can be compared: one order of classes for all."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ml_platform.contracts.metrics import Task
+from ml_platform.scoring.classes import Class, class_numbers, ordered, spread
+
+if TYPE_CHECKING:
+    from ml_platform.serving.predictor import Predictor
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The labels of some rows.
+
+    Parameters
+    ----------
+    labels : (n_rows,) array
+        0 or 1, the number of the class, or the value.
+    task : Task
+        What they are.
+    classes : tuple
+        Of a multiclass task: those that occur here or that some model knows; else empty.
+    """
+
+    labels: FloatArray
+    task: Task
+    classes: tuple[Class, ...]
+
+    def said_by(self, predictor: "Predictor", features: pl.DataFrame) -> FloatArray:
+        """Give a model's predictions for the rows, (n_rows,) or (n_rows, n_classes); 0 for a class it never saw."""
+        predictions = predictor.predict(features)
+        return spread(predictions, predictor.classes, self.classes) if self.task == "multiclass" else predictions
+
+
+def outcomes(rows: pl.DataFrame, task: Task, *predictors: "Predictor") -> Outcomes:
+    """Give the labels of rows, comparable with what some models say.
+
+    Parameters
+    ----------
+    rows : (n_rows, ...)
+        With `label`, none of them null.
+    """
+    if task != "multiclass":
+        return Outcomes(rows["label"].cast(pl.Float64).to_numpy(), task, ())
+    known = [label for predictor in predictors for label in predictor.classes]
+    classes = ordered([*rows["label"].unique(), *known])
+    return Outcomes(class_numbers(rows["label"], classes), task, classes)

@@ -1,0 +1,138 @@
+"""The parts of a training set as trainers take them: encoded, with labels as numbers and the weight of each row.
+
+What every kind of model asks of its rows is seen to here, once; the holdout part is never looked at.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ml_platform.contracts.errors import NotEnoughRows, examples
+from ml_platform.contracts.metrics import Task
+from ml_platform.contracts.spec import Model
+from ml_platform.features.encoding import Encoder
+from ml_platform.scoring.classes import Class, class_numbers, ordered
+from ml_platform.training.weights import class_weights, recency_weights
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one part.
+
+    Parameters
+    ----------
+    matrix : (n_rows, n_columns) array
+        The encoded features.
+    labels : (n_rows,) array
+        0 or 1, the number of the class, or the value.
+    weights : (n_rows,) array or None
+        How much each row counts; None if all count the same.
+    """
+
+    matrix: FloatArray
+    labels: FloatArray
+    weights: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model is fitted on, and what it is stopped by.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Fitted on train.
+    task : Task
+        What the label is.
+    classes : tuple
+        Of a multiclass task the labels of train, in their order; else empty.
+    train, validation : Part
+        The weights of validation know classes, not age: it is newer than all of train.
+    notes : tuple of str
+        What people should know of the rows.
+    """
+
+    encoder: Encoder
+    task: Task
+    classes: tuple[Class, ...]
+    train: Part
+    validation: Part
+    notes: tuple[str, ...] = ()
+
+
+def prepare(
+    rows: pl.DataFrame, columns: Sequence[str], model: Model, task: Task, event_time: str | None = None
+) -> Parts:
+    """Encode the parts of a training set.
+
+    Parameters
+    ----------
+    rows : (n_rows, ...)
+        A training set: the columns, `label` and `part`.
+    event_time : str, optional
+        The column that tells the age of a row; needed with `recency_half_life`.
+
+    Raises
+    ------
+    NotEnoughRows
+        If all labels of a part are the same: then nothing can be learned or stopped.
+    ContractError
+        If the model weighs a class that no training row has.
+    """
+    train, validation = (rows.filter(pl.col("part") == part) for part in ("train", "validation"))
+    _refuse_one_label("train", train, task)
+    classes = ordered(train["label"].unique().drop_nulls()) if task == "multiclass" else ()
+    validation, notes = _known_classes(validation, classes) if task == "multiclass" else (validation, ())
+    _refuse_one_label("validation", validation, task)
+    encoder = Encoder.fit(train, columns)
+    labels = tuple(_numbers(part["label"], classes) for part in (train, validation))
+    by_class = class_weights(model, labels[0], task, classes)
+    weights = [None if by_class is None else by_class[each.astype(np.intp)] for each in labels]
+    by_age = recency_weights(model, train, event_time)
+    if by_age is not None:
+        weights[0] = by_age if weights[0] is None else weights[0] * by_age
+    parts = [
+        Part(encoder.encode(part), numbers, weight)
+        for part, numbers, weight in zip((train, validation), labels, weights, strict=True)
+    ]
+    return Parts(encoder, task, classes, *parts, notes=(*notes, *_empty_features(encoder, parts[0])))
+
+
+def _numbers(labels: pl.Series, classes: Sequence[Class]) -> FloatArray:
+    return class_numbers(labels, classes) if classes else labels.cast(pl.Float64).to_numpy()
+
+
+def _known_classes(validation: pl.DataFrame, classes: Sequence[Class]) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Leave out the rows whose class no training row has: there is no number for it to be stopped by."""
+    is_known = validation["label"].is_in(list(classes))
+    unknown = validation.filter(~is_known)
+    if unknown.is_empty():
+        return validation, ()
+    named = examples(ordered(unknown["label"].unique()))
+    note = f"{len(unknown)} validation rows were left out: no training row has their class ({named})."
+    return validation.filter(is_known), (note,)
+
+
+def _refuse_one_label(name: str, part: pl.DataFrame, task: Task) -> None:
+    different = part["label"].n_unique()
+    if different < 2:
+        one = "value" if task == "regression" else "class"
+        wanted = {"binary": "rows of both classes", "multiclass": "rows of two classes or more"}
+        raise NotEnoughRows.because(
+            f"training set: {name}",
+            got=f"{len(part)} rows with {different} {one}",
+            expected=wanted.get(task, "labels that differ"),
+            hint="choose a longer window, or an as-of partition with several outcomes before it",
+        )
+
+
+def _empty_features(encoder: Encoder, train: Part) -> tuple[str, ...]:
+    empty = [
+        name for name, is_empty in zip(encoder.columns, np.isnan(train.matrix).all(axis=0), strict=True) if is_empty
+    ]
+    return (f"No training row has a value of {examples(empty)}: nothing was learned from it.",) if empty else ()
