@@ -14,7 +14,7 @@ from ml_platform.contracts.spec import LightGBMModel, PipelineSpec
 from ml_platform.defs import flight_delays
 from ml_platform.defs.flight_delays import source
 from ml_platform.features.plan import FeaturePlan
-from ml_platform.training.lightgbm import fit_lightgbm
+from ml_platform.training.fitting import fit_model
 from ml_platform.validation.metrics import score
 
 PLAIN = ["carrier", "origin", "dest", "distance_miles", "hour", "weekday"]
@@ -56,13 +56,9 @@ def _rows() -> pl.DataFrame:
 
 
 def _auc(rows: pl.DataFrame, columns: list[str]) -> float:
-    import lightgbm as lgb
-
-    trained = fit_lightgbm(rows, columns, LightGBMModel(kind="lightgbm"), "binary")
-    booster = lgb.Booster(model_str=trained.files["model.txt"].decode())
+    trained = fit_model(rows, columns, LightGBMModel(kind="lightgbm"), "binary")
     march = rows.filter(pl.col("part") == "march")
-    predicted = np.asarray(booster.predict(trained.encoder.encode(march)), dtype=np.float64)
-    return score(march["label"].cast(pl.Float64).to_numpy(), predicted, "binary")["roc_auc"]
+    return score(march["label"].cast(pl.Float64).to_numpy(), trained.predict(march), "binary")["roc_auc"]
 
 
 if __name__ == "__main__":

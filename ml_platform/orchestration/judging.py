@@ -1,7 +1,7 @@
 """Judging a candidate: which rival it meets, on which rows, and where the verdicts are written down."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
@@ -14,11 +14,15 @@ from ml_platform.contracts.records import Evaluation, ModelVersion
 from ml_platform.contracts.spec import Gate
 from ml_platform.ledger.folds import Champion, champion, next_seq, promotions
 from ml_platform.orchestration.metadata import picture
+from ml_platform.orchestration.outcomes import Outcomes, outcomes
 from ml_platform.orchestration.packaging import rows_digest
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.validation.evaluation import ChampionScores, FloatArray, evaluate
 from ml_platform.validation.plots import actual_plot, calibration_plot, metric_table, verdict_table
+
+if TYPE_CHECKING:
+    from ml_platform.serving.predictor import Predictor
 
 ATTEMPTS_AT_MOST = 5
 
@@ -103,21 +107,22 @@ def judge_candidate(
     bundle = open_bundle(models.bundle(version), version.digest)
     _require_same_rows(bundle, rows, pipeline)
     holdout = rows.filter(pl.col("part") == "holdout")
-    labels = holdout["label"].cast(pl.Float64).to_numpy()
     rival = next((each for each in promotions(ledger.read(pipeline.name)) if each.digest != version.digest), None)
-    champion = None if rival is None else _champion_scores(pipeline, rival, holdout, models)
-    candidate = _predictions(bundle, holdout)
-    baselines = predict_baselines(rows)
+    predictors = [_predictor(bundle)] + ([] if rival is None else [_champion_predictor(pipeline, rival, models)])
+    spec, happened = pipeline.spec, outcomes(rows, "holdout", pipeline.spec.label.task, *predictors)
+    labels, candidate = happened.labels, happened.said_by(predictors[0], holdout)
+    champion = None if rival is None else _champion_scores(pipeline, rival, predictors[1], holdout, happened)
+    baselines = predict_baselines(rows, happened.classes, spec.quantile)
     gates = [gate for gate in pipeline.spec.gates if isinstance(gate, Gate)]
     evaluation = evaluate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
-        gates=gates, task=pipeline.spec.label.task,
+        gates=gates, task=happened.task,
         slices={name: holdout[name].to_list() for gate in gates for name in gate.per or ()},
     )  # fmt: skip
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:
         predictions["champion"] = champion.predictions
-    return Judged(evaluation, labels, predictions, pipeline.spec.label.task)
+    return Judged(evaluation, labels, predictions, happened.task)
 
 
 def record_evaluation(
@@ -150,17 +155,24 @@ def record_evaluation(
         models.drop_alias(version, "challenger")
 
 
-def _champion_scores(pipeline: Pipeline, rival: Champion, holdout: pl.DataFrame, models: ModelStore) -> ChampionScores:
+def _champion_scores(
+    pipeline: Pipeline, rival: Champion, predictor: "Predictor", holdout: pl.DataFrame, happened: Outcomes
+) -> ChampionScores:
     is_unseen = (holdout[pipeline.spec.event_time] >= pipeline.calendar.as_of(rival.as_of)).to_numpy()
+    is_comparable = predictor.task == happened.task
+    predictions = happened.said_by(predictor, holdout) if is_comparable else None
+    return ChampionScores(rival.version, predictions, np.asarray(is_unseen, dtype=bool))
+
+
+def _champion_predictor(pipeline: Pipeline, rival: Champion, models: ModelStore) -> "Predictor":
     version = models.version(pipeline.name, rival.version)
-    bundle = open_bundle(models.bundle(version), version.digest)
-    return ChampionScores(rival.version, _predictions(bundle, holdout), np.asarray(is_unseen, dtype=bool))
+    return _predictor(open_bundle(models.bundle(version), version.digest))
 
 
-def _predictions(bundle: Bundle, features: pl.DataFrame) -> FloatArray:
+def _predictor(bundle: Bundle) -> "Predictor":
     from ml_platform.serving.predictor import Predictor
 
-    return Predictor.load(bundle).predict(features)
+    return Predictor.load(bundle)
 
 
 def _require_same_rows(bundle: Bundle, rows: pl.DataFrame, pipeline: Pipeline) -> None:

@@ -27,7 +27,7 @@ class Outcomes:
     task : Task
         What they are.
     classes : tuple
-        Of a multiclass task: those that occur here or that some model knows; else empty.
+        Of a multiclass task: those that occur in any part, or that some model knows; else empty.
     """
 
     labels: FloatArray
@@ -40,16 +40,17 @@ class Outcomes:
         return spread(predictions, predictor.classes, self.classes) if self.task == "multiclass" else predictions
 
 
-def outcomes(rows: pl.DataFrame, task: Task, *predictors: "Predictor") -> Outcomes:
-    """Give the labels of rows, comparable with what some models say.
+def outcomes(rows: pl.DataFrame, part: str, task: Task, *predictors: "Predictor") -> Outcomes:
+    """Give the labels of one part of a training set, comparable with what some models say.
 
     Parameters
     ----------
     rows : (n_rows, ...)
-        With `label`, none of them null.
+        All parts, with `label`, none of them null.
     """
+    labels = rows.filter(pl.col("part") == part)["label"]
     if task != "multiclass":
-        return Outcomes(rows["label"].cast(pl.Float64).to_numpy(), task, ())
+        return Outcomes(labels.cast(pl.Float64).to_numpy(), task, ())
     known = [label for predictor in predictors for label in predictor.classes]
     classes = ordered([*rows["label"].unique(), *known])
-    return Outcomes(class_numbers(rows["label"], classes), task, classes)
+    return Outcomes(class_numbers(labels, classes), task, classes)

@@ -27,6 +27,7 @@ from ml_platform.data.sources.loaded import Reader, Target, raw_types
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
 from ml_platform.features.window_plan import HISTORY
+from ml_platform.orchestration.model_checks import model_faults, monotone_faults
 from ml_platform.orchestration.source_readers import reader_of, source_faults
 from ml_platform.orchestration.spec_checks import (
     Types,
@@ -133,6 +134,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         *name_faults(spec),
         *window_faults(spec),
         *task_faults(spec),
+        *model_faults(spec),
     ]:
         raise refusal(path, faults)
     try:
@@ -141,7 +143,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         made = {} if faults else plan.output_types(*_input_types(spec, types, plan))
     except PlatformError as error:
         raise refusal(path, _plan_faults(spec, error)) from error
-    if faults := faults or list(feature_faults(spec, made)):
+    if faults := faults or [*feature_faults(spec, made), *monotone_faults(spec, made)]:
         raise refusal(path, faults)
     target = Target(schema, Calendar(spec.partitions), spec.event_time)
     if faults := list(source_faults(spec, target)):

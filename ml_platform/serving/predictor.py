@@ -14,12 +14,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.contracts.errors import BundleDamaged, PlatformError
+from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.records import SignatureField
 from ml_platform.features.encoding import Encoder
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, Manifest
-from ml_platform.scoring.scorer import Scorer, load_scorer
+from ml_platform.scoring.classes import Class
+from ml_platform.scoring.scorer import Scorer, scorer_of
 
 BATCH_AT_MOST = 1000
 
@@ -43,7 +45,12 @@ class Predictor:
     batch_at_most : int
         Rows that one request may have.
     scorer : callable
-        From the matrix to the probability of the positive class, or to the value of a regression.
+        From the matrix to the probability of the positive class, the probabilities of several classes, or the value of
+        a regression.
+    task : Task
+        Which of these.
+    classes : tuple
+        Of a multiclass model, in the order of its probabilities; else empty.
     """
 
     manifest: Manifest
@@ -53,6 +60,8 @@ class Predictor:
     lookups: dict[str, pl.DataFrame]
     batch_at_most: int
     scorer: Scorer
+    task: Task
+    classes: tuple[Class, ...] = ()
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Predictor":
@@ -82,20 +91,27 @@ class Predictor:
 
         Returns
         -------
-        (n_rows,) array
-            The probability of the positive class, 0 to 1, or the value of a regression. A row's prediction does not
-            depend on the rows beside it.
+        (n_rows,) array, or (n_rows, n_classes) of a multiclass model
+            The probability of the positive class or of each class, 0 to 1, or the value of a regression. A row's
+            prediction does not depend on the rows beside it.
         """
         return self.score(self.encoder.encode(features))
 
     def score(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the prediction for rows that `encoder.encode` made."""
-        return self.scorer(matrix) if len(matrix) else np.empty(0)
+        if not len(matrix):
+            return np.empty((0, len(self.classes)) if self.classes else 0)
+        return self.scorer(matrix)
+
+    def classes_of(self, probabilities: NDArray[np.float64]) -> list[Class]:
+        """Give the likeliest class of each row of a multiclass model's probabilities; the first of equal ones."""
+        return [self.classes[place] for place in probabilities.argmax(axis=1).tolist()]
 
 
 def _read(bundle: Bundle) -> Predictor:
     has_code = files.FEATURE_CODE in bundle.manifest.files
     code = bundle.read_bytes(files.FEATURE_CODE).decode() if has_code else None
+    described: dict[str, Any] = bundle.read_json(files.MODEL)
     limits: dict[str, Any] = bundle.read_json(files.SERVING) if files.SERVING in bundle.manifest.files else {}
     return Predictor(
         manifest=bundle.manifest,
@@ -104,5 +120,7 @@ def _read(bundle: Bundle) -> Predictor:
         signature=tuple(SignatureField.model_validate(field) for field in bundle.read_json(files.SIGNATURE)),
         lookups={name: pl.read_ipc(io.BytesIO(bundle.read_bytes(files.lookup_file(name)))) for name in bundle.lookups},
         batch_at_most=msgspec.convert(limits.get("batch_at_most", BATCH_AT_MOST), int),
-        scorer=load_scorer(bundle.read_bytes),
+        scorer=scorer_of(described, bundle.read_bytes),
+        task=msgspec.convert(described["task"], Task),
+        classes=msgspec.convert(described.get("classes", []), tuple[Class, ...]),
     )

@@ -56,16 +56,14 @@ def calibrated(
     return Calibrated(fit_calibration(kind, labels, predictions), loss, note)
 
 
-def fit_calibration(
-    kind: Literal["isotonic", "platt"], labels: FloatArray, predictions: FloatArray
-) -> dict[str, Any]:
+def fit_calibration(kind: Literal["isotonic", "platt"], labels: FloatArray, predictions: FloatArray) -> dict[str, Any]:
     """Give a calibration, as `ml_platform.scoring.calibration.calibrate` takes it.
 
     Notes
     -----
-    Both keep off 0 and 1 by Platt's targets (positives + 1) / (positives + 2) and 1 / (negatives + 2). Source: J. Platt,
-    Probabilistic Outputs for Support Vector Machines, 1999, section 2.2; B. Zadrozny and C. Elkan, Transforming
-    Classifier Scores into Accurate Multiclass Probability Estimates, KDD 2002, section 3.2.
+    Both keep off 0 and 1 by Platt's targets, (positives + 1) / (positives + 2) and 1 / (negatives + 2). Source:
+    scikit-learn, `sklearn.calibration._sigmoid_calibration`, after J. Platt, Probabilistic Outputs for Support Vector
+    Machines, 1999; `sklearn.isotonic.IsotonicRegression`.
     """
     positives = float(labels.sum())
     low, high = 1 / (len(labels) - positives + 2), (positives + 1) / (positives + 2)

@@ -84,4 +84,3 @@ def _trainer(kind: str) -> Trainer:
     from ml_platform.training.xgboost import fit_xgboost
 
     return {"lightgbm": fit_lightgbm, "linear": fit_linear, "xgboost": fit_xgboost}[kind]
-

@@ -34,7 +34,9 @@ def loss_of(labels: FloatArray, predictions: FloatArray, task: Task, quantile: f
         return float(np.maximum(quantile * missed, (quantile - 1) * missed).mean())
     if task == "regression":
         return float(np.sqrt(np.square(predictions - labels).mean()))
-    told = predictions[np.arange(len(labels)), labels.astype(np.intp)] if task == "multiclass" else (
-        np.where(labels == 1, predictions, 1 - predictions)
+    told = (
+        predictions[np.arange(len(labels)), labels.astype(np.intp)]
+        if task == "multiclass"
+        else (np.where(labels == 1, predictions, 1 - predictions))
     )
     return float(-np.log(np.clip(told, np.finfo(np.float64).eps, 1)).mean())

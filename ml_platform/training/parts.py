@@ -132,7 +132,6 @@ def _refuse_one_label(name: str, part: pl.DataFrame, task: Task) -> None:
 
 
 def _empty_features(encoder: Encoder, train: Part) -> tuple[str, ...]:
-    empty = [
-        name for name, is_empty in zip(encoder.columns, np.isnan(train.matrix).all(axis=0), strict=True) if is_empty
-    ]
+    is_empty = np.atleast_1d(np.isnan(train.matrix).all(axis=0))
+    empty = [name for name, is_bare in zip(encoder.columns, is_empty, strict=True) if is_bare]
     return (f"No training row has a value of {examples(empty)}: nothing was learned from it.",) if empty else ()

@@ -15,7 +15,7 @@ from ml_platform_tests.authoring.worlds import said
         ({"target": None}, "expected target .a column., or target_sql"),
         ({"known_at": "seen_at"}, "expected at most one of known_at .a column. and known_after"),
         ({"every": "hour"}, "--every: got 'hour', Input should be 'day', 'week' or 'month'"),
-        ({"task": "multiclass"}, "--task: got 'multiclass', Input should be 'binary' or 'regression'"),
+        ({"task": "ranking"}, "--task: got 'ranking', Input should be 'binary', 'multiclass' or 'regression'"),
         ({"level": 6}, "--level: got 6, .* less than or equal to 5"),
         ({"timezone": "Mars/Base"}, "--timezone: got 'Mars/Base', expected an IANA time zone"),
         ({"known_after": "soon"}, "--known-after: got 'soon', expected a duration like 2w, 7d or 6h"),

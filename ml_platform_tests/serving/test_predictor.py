@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 
 from ml_platform.contracts.errors import BundleDamaged, RegistryError
-from ml_platform.registry.bundle import write_bundle
 from ml_platform.serving.predictor import Predictor
 from ml_platform_tests.fakes.bundles import PLAN, SIGNATURE, make_bundle, make_files, make_lookups, make_rows
 
@@ -55,7 +54,6 @@ def test_content_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_kind_is_refused(tmp_path: Path) -> None:
     """The kind and what can be served are named."""
-    bundle = make_bundle(tmp_path / "b")
-    fields = bundle.manifest.model_dump(exclude={"files"}) | {"kind": "oracle"}
-    with pytest.raises(RegistryError, match="got model kind oracle, expected one of lightgbm"):
-        Predictor.load(write_bundle(tmp_path / "c", make_files(), **fields))
+    oracle = b'{"kind": "oracle", "task": "binary"}'
+    with pytest.raises(RegistryError, match="got kind oracle, expected one of lightgbm, linear, xgboost"):
+        Predictor.load(make_bundle(tmp_path / "b", model__json=oracle))

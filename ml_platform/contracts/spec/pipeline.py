@@ -81,7 +81,8 @@ class PipelineSpec(SpecPart):
     @property
     def quantile(self) -> float | None:
         """The quantile that its models predict instead of the mean, one for all of them; None if they do not."""
-        return next((model.quantile for model in self.models.values() if isinstance(model, TreeModel)), None)
+        quantiles = (model.quantile for model in self.models.values() if isinstance(model, TreeModel))
+        return next((quantile for quantile in quantiles if quantile is not None), None)
 
     @property
     def loss(self) -> MetricName:
