@@ -6,7 +6,6 @@ the platform's own trainer. In March each flight sees what was known at its depa
 
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import yaml
 

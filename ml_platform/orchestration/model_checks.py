@@ -7,7 +7,7 @@ or is refused here, before any fit.
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from ml_platform.contracts.spec import Model, PipelineSpec, TreeModel
+from ml_platform.contracts.spec import LightGBMModel, Model, PipelineSpec, TreeModel
 from ml_platform.features.types import widen_type
 from ml_platform.orchestration.spec_checks import Types
 from ml_platform.orchestration.spec_faults import Fault, Location, nearest
@@ -73,7 +73,7 @@ def _tree_faults(spec: PipelineSpec, model: TreeModel, location: Location) -> It
     reasons = {
         "it only with label.task: binary or regression": task == "multiclass",
         "it without quantile": model.quantile is not None,
-        "it without params.linear_tree": bool(model.params.get("linear_tree")),
+        "it without params.linear_tree": isinstance(model, LightGBMModel) and model.params.get("linear_tree", False),
     }
     for expected in (expected for expected, holds in reasons.items() if holds):
         yield Fault((*location, "monotone"), ", ".join(model.monotone), expected, "the library does not keep it there")

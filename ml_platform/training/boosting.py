@@ -7,32 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ml_platform.training.parts import Part
 from ml_platform.training.trainer import Watch
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
 VALIDATION = "validation"
-
-
-@dataclass(frozen=True)
-class Part:
-    """The encoded rows of one part of a training set.
-
-    Parameters
-    ----------
-    features : (n_rows, n_features) array
-    labels : (n_rows,) array
-    weights : (n_rows,) array or None
-        None: all rows count the same.
-    """
-
-    features: NDArray[np.float64]
-    labels: NDArray[np.float64]
-    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def fit_model(
     description = {**fit.description, "task": task, **({"classes": list(parts.classes)} if parts.classes else {})}
     loss, notes = fit.loss, (*parts.notes, *fit.notes)
     if model.calibration is not None or loss is None:
-        predicted = scorer_of(description, fit.files.__getitem__)(parts.validation.matrix)
+        predicted = scorer_of(description, fit.files.__getitem__)(parts.validation.features)
         loss = loss_of(parts.validation.labels, predicted, task, getattr(model, "quantile", None))
         if model.calibration is not None:
             found = calibrated(model.calibration, parts.validation.labels, predicted, loss)

@@ -53,7 +53,7 @@ def fit_linear(parts: Parts, model: LinearModel, watch: Watch | None = None) -> 
     """Fit a linear model; see `Trainer`. There are no rounds to watch, and nothing is stopped early."""
     del watch
     columns = columns_of(parts)
-    design = design_of(parts.train.matrix, columns)
+    design = design_of(parts.train.features, columns)
     estimator, notes = _fit(design, parts, model)
     coefficients, intercepts = _one_row_each(estimator, len(parts.classes))
     ends = np.cumsum([column.width for column in columns])[:-1]
@@ -76,7 +76,7 @@ def columns_of(parts: Parts) -> list[Column]:
     """Say how each column of the matrix is taken, as train tells."""
     words = parts.encoder.vocabularies
     return [
-        Column(categories=len(words[name])) if name in words else _number(parts.train.matrix[:, place])
+        Column(categories=len(words[name])) if name in words else _number(parts.train.features[:, place])
         for place, name in enumerate(parts.encoder.columns)
     ]
 

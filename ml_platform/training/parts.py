@@ -26,17 +26,17 @@ class Part:
 
     Parameters
     ----------
-    matrix : (n_rows, n_columns) array
-        The encoded features.
+    features : (n_rows, n_columns) array
+        Encoded.
     labels : (n_rows,) array
         0 or 1, the number of the class, or the value.
     weights : (n_rows,) array or None
         How much each row counts; None if all count the same.
     """
 
-    matrix: FloatArray
+    features: FloatArray
     labels: FloatArray
-    weights: FloatArray | None
+    weights: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,6 @@ def _refuse_one_label(name: str, part: pl.DataFrame, task: Task) -> None:
 
 
 def _empty_features(encoder: Encoder, train: Part) -> tuple[str, ...]:
-    is_empty = np.atleast_1d(np.isnan(train.matrix).all(axis=0))
+    is_empty = np.atleast_1d(np.isnan(train.features).all(axis=0))
     empty = [name for name, is_bare in zip(encoder.columns, is_empty, strict=True) if is_bare]
     return (f"No training row has a value of {examples(empty)}: nothing was learned from it.",) if empty else ()

@@ -90,7 +90,7 @@ def _matrix(parts: Parts, part: Part) -> "xgb.DMatrix":
     categorical = set(parts.encoder.categorical)
     types = ["c" if name in categorical else "q" for name in parts.encoder.columns]
     return xgb.DMatrix(
-        part.matrix, label=part.labels, weight=part.weights, feature_types=types, enable_categorical=True
+        part.features, label=part.labels, weight=part.weights, feature_types=types, enable_categorical=True
     )
 
 
