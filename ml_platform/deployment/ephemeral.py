@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_platform.contracts.errors import ServerUnreachable
@@ -18,6 +19,20 @@ from ml_platform.contracts.home import Home
 START_S = 60.0
 STOP_S = 10.0
 _ANNOUNCED = re.compile(r"^serving on (http://\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that answers: where, since when its process runs (by `time.monotonic`), and what it says."""
+
+    url: str
+    started_at: float
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self) -> str:
+        """Give the end of its output, without the line that announced it."""
+        return _end_of(self.log).replace(f"serving on {self.url}", "").strip()
 
 
 def server_argv(home: Home) -> list[str]:
@@ -30,7 +45,14 @@ def server_argv(home: Home) -> list[str]:
 
 @contextmanager
 def ephemeral_server(argv: Sequence[str]) -> Iterator[str]:
-    """Run a model server; gives its URL once it answers.
+    """Run a model server; gives its URL once it answers. As `running_server`, for who asks no more of it."""
+    with running_server(argv) as server:
+        yield server.url
+
+
+@contextmanager
+def running_server(argv: Sequence[str]) -> Iterator[RunningServer]:
+    """Run a model server for the length of a `with` block, which begins once it answers.
 
     Parameters
     ----------
@@ -44,10 +66,11 @@ def ephemeral_server(argv: Sequence[str]) -> Iterator[str]:
     """
     with tempfile.TemporaryDirectory(prefix="ml_platform_server_") as folder:
         output = Path(folder) / "output.log"
+        started_at = time.monotonic()
         with output.open("wb") as sink:
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT)  # noqa: S603 - our own server
         try:
-            yield _announced(process, output)
+            yield RunningServer(_announced(process, output), started_at, process, output)
         finally:
             process.terminate()
             try:
@@ -68,7 +91,11 @@ def _announced(process: subprocess.Popen[bytes], output: Path) -> str:
         time.sleep(0.05)
     raise ServerUnreachable.because(
         "model server started for this call",
-        got=f"exit code {process.poll()}, output: {output.read_text(errors='replace')[-2000:]}",
+        got=f"exit code {process.poll()}, output: {_end_of(output)}",
         expected=f"'serving on URL' within {START_S:g} s",
         hint="run the same by hand: python -m ml_platform.serving --home HOME --port 0",
     )
+
+
+def _end_of(output: Path) -> str:
+    return output.read_text(errors="replace")[-2000:]

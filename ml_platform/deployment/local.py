@@ -7,7 +7,6 @@ or, when none does, the same server started for this one call; an answer counts 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ml_platform.contracts.errors import RequestRejected, ServerUnreachable, Ser
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.deployment.ephemeral import ephemeral_server, server_argv
+from ml_platform.deployment.json_rows import plain_rows
 from ml_platform.registry.bundle import copy_bundle, open_bundle
 
 POLL_S = 0.1
@@ -67,7 +67,7 @@ class LocalTarget:
         """
         if not rows:
             return []
-        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        plain = plain_rows(rows)
         parts = [plain[start : start + ROWS_PER_REQUEST] for start in range(0, len(plain), ROWS_PER_REQUEST)]
         with self._server() as client:
             self._wait_for(client, pipeline, version)
@@ -156,12 +156,3 @@ def _post(client: httpx.Client, pipeline: str, version: int, rows: list[dict[str
 
 def _wrong_answer(pipeline: str, *, got: str, expected: str) -> ServingError:
     return ServingError.because(f"prediction of {pipeline}", got=got, expected=expected, hint="see the server's log.")
-
-
-def _plain(value: Any) -> Any:
-    """Give the value as JSON can hold it; what is unequal to itself (NaN, NaT) is no value."""
-    if value is None or value != value:
-        return None
-    if isinstance(value, date):
-        return value.isoformat()
-    return value.item() if hasattr(value, "item") else value

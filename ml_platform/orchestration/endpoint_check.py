@@ -7,12 +7,12 @@ import polars as pl
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import Champion, champion
-from ml_platform.orchestration.feature_rows import first_known
+from ml_platform.orchestration.holdout_rows import newest_of_holdout, raw_and_offline
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import open_bundle
+from ml_platform.validation.served import DIFFERENCE_AT_MOST
 
 ROWS = 200
-DIFFERENCE_AT_MOST = 1e-9  # JSON carries doubles exactly; what is left is the order of additions
 
 
 def serves_offline_predictions(pipeline: Pipeline) -> dg.AssetChecksDefinition:
@@ -44,12 +44,9 @@ def serves_offline_predictions(pipeline: Pipeline) -> dg.AssetChecksDefinition:
 
 
 def _offline(pipeline: Pipeline, present: Champion, lake: Lake, models: ModelStore) -> tuple[pl.DataFrame, np.ndarray]:
-    """Give the newest holdout rows as a client sends them, and the predictions on their stored features."""
     from ml_platform.serving.predictor import Predictor
 
     version = models.version(pipeline.name, present.version)
     predictor = Predictor.load(open_bundle(models.bundle(version), present.digest))
-    features = lake.read(pipeline.table("training_set"), [present.as_of]).filter(pl.col("part") == "holdout").tail(ROWS)
-    raw = first_known(pipeline, lake.read(pipeline.table("validated"), features["day"].unique().to_list()))
-    asked = features.select(pipeline.spec.key).join(raw, on=pipeline.spec.key, how="left", maintain_order="left")
-    return asked.select(predictor.plan.raw_columns), predictor.predict(features)
+    rows = lake.read(pipeline.table("training_set"), [present.as_of])
+    return raw_and_offline(pipeline, lake, predictor, newest_of_holdout(rows, ROWS))

@@ -1,5 +1,6 @@
 """Judging a candidate: which rival it meets, on which rows, and where the verdicts are written down."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,15 @@ import polars as pl
 from ml_platform.contracts.errors import ContractError, LedgerConflict, VersionNotFound
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.ports import Ledger, ModelStore
-from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.contracts.records import Evaluation, ModelVersion, Verdict
 from ml_platform.contracts.spec import Gate
+from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import Champion, champion, next_seq, promotions
 from ml_platform.orchestration.metadata import picture
 from ml_platform.orchestration.outcomes import Outcomes, outcomes
 from ml_platform.orchestration.packaging import rows_digest
 from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.serving_gate import served_verdicts
 from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.validation.evaluation import ChampionScores, FloatArray, evaluate
 from ml_platform.validation.plots import actual_plot, calibration_plot, metric_table, verdict_table
@@ -90,7 +93,7 @@ def asked_version(models: ModelStore, pipeline: Pipeline, number: int | None, as
 
 
 def judge_candidate(
-    pipeline: Pipeline, version: ModelVersion, rows: pl.DataFrame, models: ModelStore, ledger: Ledger
+    pipeline: Pipeline, version: ModelVersion, rows: pl.DataFrame, lake: Lake, models: ModelStore, ledger: Ledger
 ) -> Judged:
     """Score the candidate, its rival and the baselines on the holdout, and judge every gate.
 
@@ -119,6 +122,8 @@ def judge_candidate(
         gates=gates, task=happened.task,
         slices={name: holdout[name].to_list() for gate in gates for name in gate.per or ()},
     )  # fmt: skip
+    served = served_verdicts(pipeline, version, bundle, rows, lake)
+    evaluation = evaluation.model_copy(update={"verdicts": _ordered(pipeline, [*evaluation.verdicts, *served])})
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:
         predictions["champion"] = champion.predictions
@@ -173,6 +178,12 @@ def _predictor(bundle: Bundle) -> "Predictor":
     from ml_platform.serving.predictor import Predictor
 
     return Predictor.load(bundle)
+
+
+def _ordered(pipeline: Pipeline, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Put verdicts in the order of the spec's gates."""
+    order = [gate.name for gate in pipeline.spec.gates]
+    return tuple(sorted(verdicts, key=lambda verdict: order.index(verdict.gate)))
 
 
 def _require_same_rows(bundle: Bundle, rows: pl.DataFrame, pipeline: Pipeline) -> None:

@@ -87,7 +87,7 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
         as_of = context.partition_key
         version = candidate_of(models, pipeline, as_of)
         rows = read_training_set(pipeline, lake, as_of)
-        judged = judge_candidate(pipeline, version, rows, models, ledger)
+        judged = judge_candidate(pipeline, version, rows, lake, models, ledger)
         record_evaluation(judged.evaluation, version, ledger, models, actor=f"dagster run {context.run.run_id}")
         log_evaluation(mlflow, judged.evaluation)
         links = version_links(version, mlflow.active_run().info.experiment_id)

@@ -41,8 +41,17 @@ def test_every_gate_passes(evaluation: Evaluation) -> None:
         "rmse_better_than_baseline": "pass",
         "rmse_not_worse_than_champion": "pass",
         "mae_not_worse_than_champion": "pass",
+        "served_as_offline_within_100_ms_1000_mb_60_s": "pass",
     }
     assert evaluation.rows > 5000
+
+
+def test_the_candidate_was_served_before_it_was_promoted(evaluation: Evaluation) -> None:
+    """On a server of its own, with the lookups and the past behind its rows: each value as offline."""
+    served = evaluation.verdicts[-1]
+    assert served.rows == 200
+    assert served.sentence.startswith("200 rows differ from offline by at most 0;")
+    assert served.value is not None
 
 
 def test_the_model_knows_more_than_the_mean(evaluation: Evaluation) -> None:

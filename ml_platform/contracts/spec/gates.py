@@ -70,7 +70,9 @@ class Gate(SpecPart):
 class ServedGate(SpecPart):
     """Whether the real server, in a fresh process, answers as offline, fast enough, within its memory, and safely.
 
-    `p95_ms` for a request of one row. Bad requests must be refused as the caller's fault.
+    `p95_ms` bounds the latency of requests of one row, `cold_start_s` the time from the start of the process to its
+    first prediction, `memory_mb` the most memory it has resident (1 MB is 1,000,000 bytes). The newest `rows` of the
+    holdout must be served as they were predicted offline. Bad requests must be refused as the caller's fault.
     """
 
     kind: Literal["served"]
@@ -87,7 +89,9 @@ class ServedGate(SpecPart):
     @property
     def name(self) -> str:
         """A statement that is true when the gate passes; names the asset check."""
-        return f"served_as_offline_within_{self.p95_ms:g}_ms".replace(".", "_")
+        budgets = ((self.p95_ms, "ms"), (self.memory_mb, "mb"), (self.cold_start_s, "s"))
+        within = "_".join(f"{limit:g}_{unit}" for limit, unit in budgets if limit is not None)
+        return f"served_as_offline_within_{within}".replace(".", "_").replace("+", "")
 
 
 class PlausibleGate(SpecPart):
