@@ -13,6 +13,9 @@ is a value (a verdict, a step), not an error.
     │   ├── LeakageFound         training data knows what it may not
     │   ├── PartitionMissing     an input partition was never written   (also LookupError)
     │   └── ShapeMismatch        two arrays that must agree do not
+    ├── TrainingError
+    │   ├── ClusterUnreachable   no cluster, or one that is too small   (ConnectionError)
+    │   └── WorkerLost           a worker died or ran out of memory     (RuntimeError)
     ├── LakeError
     │   ├── WriteConflict        another writer committed first         (RuntimeError)
     │   └── WriteFailed          the storage did not take the rows      (OSError)
@@ -96,6 +99,18 @@ class PartitionMissing(ContractError, LookupError):
 
 class ShapeMismatch(ContractError):
     """Two arrays that must agree in shape do not."""
+
+
+class TrainingError(PlatformError):
+    """A fit does not come to its end; nothing is registered."""
+
+
+class ClusterUnreachable(TrainingError, ConnectionError):
+    """The cluster that fits should run on does not answer, or has too little to give."""
+
+
+class WorkerLost(TrainingError, RuntimeError):
+    """A worker died on the way, as of too little memory."""
 
 
 class LakeError(PlatformError):

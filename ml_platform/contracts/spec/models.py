@@ -127,10 +127,14 @@ class Ensemble(SpecPart):
 
 
 class Distributed(SpecPart):
-    """One LightGBM trained by several workers, each on its share of the rows, by LightGBM's own interface."""
+    """One LightGBM trained by several workers, each on its share of the rows, by LightGBM's own interface.
+
+    The engine starts the workers, each with so many `threads`; without a cluster, on this machine.
+    """
 
     engine: Literal["dask", "ray"]
     workers: Annotated[int, Field(ge=2, le=256)]
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
 
 
 class Training(SpecPart):
