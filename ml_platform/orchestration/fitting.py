@@ -13,6 +13,7 @@ from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Fit, PipelineSpec
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.certifying import require_no_leakage
+from ml_platform.orchestration.executing import open_boost
 from ml_platform.orchestration.metadata import picture, version_links
 from ml_platform.orchestration.packaging import package
 from ml_platform.orchestration.resolution import Pipeline
@@ -72,7 +73,8 @@ def fit_models(rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:
     from ml_platform.training.fitting import fit_model
 
     [model] = fit.models.values()
-    return fit_model(rows, spec.features.columns, model, spec.label.task, event_time=spec.event_time)
+    with open_boost(spec.training) as run:
+        return fit_model(rows, spec.features.columns, model, spec.label.task, event_time=spec.event_time, run=run)
 
 
 def _fit_of(spec: PipelineSpec) -> Fit:

@@ -28,6 +28,7 @@ from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
 from ml_platform.features.window_plan import HISTORY
 from ml_platform.orchestration.model_checks import model_faults, monotone_faults
+from ml_platform.orchestration.running_checks import running_faults
 from ml_platform.orchestration.source_readers import reader_of, source_faults
 from ml_platform.orchestration.spec_checks import (
     Types,
@@ -135,6 +136,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         *window_faults(spec),
         *task_faults(spec),
         *model_faults(spec),
+        *running_faults(spec),
     ]:
         raise refusal(path, faults)
     try:

@@ -73,6 +73,16 @@ def mlflow_ui_url() -> str:
     return os.environ.get("ML_PLATFORM_MLFLOW_UI", DEFAULT_MLFLOW_UI)
 
 
+def ray_address() -> str | None:
+    """Give the Ray cluster that fits run on, `$ML_PLATFORM_RAY_ADDRESS`; None: one is started for the time of a fit."""
+    return os.environ.get("ML_PLATFORM_RAY_ADDRESS") or None
+
+
+def dask_address() -> str | None:
+    """Give the Dask scheduler that fits run on, `$ML_PLATFORM_DASK_ADDRESS`; None: one is started, as with Ray."""
+    return os.environ.get("ML_PLATFORM_DASK_ADDRESS") or None
+
+
 def read_variable(name: str) -> str:
     """Give the variable that a spec names.
 

@@ -1,6 +1,7 @@
 """One model of any kind fitted: the trainer of its kind, and around it what all kinds have."""
 
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import Model
 from ml_platform.scoring.scorer import DESCRIPTION, scorer_of
+from ml_platform.training.boosting import Boost, boost
 from ml_platform.training.calibration import calibrated
 from ml_platform.training.losses import loss_of
 from ml_platform.training.parts import prepare
@@ -23,6 +25,7 @@ def fit_model(
     watch: Watch | None = None,
     *,
     event_time: str | None = None,
+    run: Boost = boost,
 ) -> Trained:
     """Fit a model on the train part, stop and calibrate it on the validation part; the holdout is never looked at.
 
@@ -40,6 +43,8 @@ def fit_model(
         Told of each round, where the kind has rounds.
     event_time : str, optional
         The column that tells the age of a row; needed with `recency_half_life`.
+    run : function
+        Runs LightGBM: in this process, or over several workers.
 
     Raises
     ------
@@ -49,7 +54,7 @@ def fit_model(
         If the rows do not fit the model's options, or the model gives no finite predictions.
     """
     parts = prepare(rows, columns, model, task, event_time)
-    fit = _trainer(model.kind)(parts, model, watch)
+    fit = _trainer(model.kind, run)(parts, model, watch)
     description = {**fit.description, "task": task, **({"classes": list(parts.classes)} if parts.classes else {})}
     loss, notes = fit.loss, (*parts.notes, *fit.notes)
     if model.calibration is not None or loss is None:
@@ -78,9 +83,9 @@ def _shown(model: Model) -> dict[str, Any]:
     return {**{name: value for name, value in options.items() if value != {}}, **model.params}
 
 
-def _trainer(kind: str) -> Trainer:
+def _trainer(kind: str, run: Boost) -> Trainer:
     from ml_platform.training.lightgbm import fit_lightgbm
     from ml_platform.training.linear import fit_linear
     from ml_platform.training.xgboost import fit_xgboost
 
-    return {"lightgbm": fit_lightgbm, "linear": fit_linear, "xgboost": fit_xgboost}[kind]
+    return {"lightgbm": partial(fit_lightgbm, run=run), "linear": fit_linear, "xgboost": fit_xgboost}[kind]
