@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ml_platform.cli import approval, authoring, data, features, ledger, running, schema
+from ml_platform.cli import approval, authoring, data, features, ledger, reproducing, running, schema
 from ml_platform.contracts.errors import PlatformError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -15,6 +15,7 @@ approval.add_to(app)
 schema.add_to(app)
 features.add_to(app)
 data.add_to(app)
+reproducing.add_to(app)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """The commands `data show` and `lake ls`, `lake vacuum`: where data came from, what there is, what may go."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_platform.cli.options import HomeOption
+from ml_platform.cli.stores import open_lake, open_models
 from ml_platform.contracts.errors import PartitionMissing, SpecError, examples
-from ml_platform.contracts.home import Home
 
 if TYPE_CHECKING:
     from ml_platform.data.lake.provenance import Origin
@@ -46,7 +45,7 @@ def show(
     from ml_platform.data.lake.provenance import Tracer
     from ml_platform.data.quality.verdicts import read_verdicts
 
-    lake = _lake(home)
+    lake = open_lake(home)
     _require_pipeline(lake, pipeline)
     verdict = read_verdicts(lake, pipeline, [partition]).get(partition)
     written = [stage for stage in STAGES if partition in lake.written(f"{pipeline}/{stage}")]
@@ -63,7 +62,7 @@ def show(
 
 def ls(home: HomeOption = Path(".ml_platform"), tables: TablesOption = None) -> None:
     """List the tables: version, partitions, rows and last write."""
-    lake = _lake(home)
+    lake = open_lake(home)
     for table in tables or lake.tables():
         written = lake.written(table)
         rows, at = (
@@ -84,11 +83,8 @@ def vacuum(
     from ml_platform.data.lake.retention import needed_versions
     from ml_platform.data.lake.retention import vacuum as remove
     from ml_platform.registry.bundle import open_bundle
-    from ml_platform.registry.store import MlflowStore
 
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is down is told soon
-    lake, place, span = _lake(home), Home(home.absolute()), _span(keep)
-    store = MlflowStore(os.environ.get("MLFLOW_TRACKING_URI") or place.mlflow_url, place.root / "cache", Path())
+    lake, store, span = open_lake(home), open_models(home), _span(keep)
     models = [open_bundle(store.bundle(each), each.digest).manifest for each in store.registered()]
     named = [each for model in models for each in model.data]
     manifests = [model.training_manifest for model in models if model.training_manifest]
@@ -96,12 +92,6 @@ def vacuum(
     for table, files in remove(lake, needed, span, is_dry=is_dry).items():
         kept = f", kept for models: {', '.join(f'v{each}' for each in needed[table])}" if needed[table] else ""
         typer.echo(f"{table:<40} {len(files):>6} files {'would go' if is_dry else 'removed'}{kept}")
-
-
-def _lake(home: Path) -> "Lake":
-    from ml_platform.data.lake.tables import Lake
-
-    return Lake(os.environ.get("ML_PLATFORM_LAKE") or os.fspath(Home(home.absolute()).lake))
 
 
 def _require_pipeline(lake: "Lake", pipeline: str) -> None:

@@ -21,7 +21,8 @@ is a value (a verdict, a step), not an error.
     │   └── WriteFailed          the storage did not take the rows      (OSError)
     ├── RegistryError
     │   ├── VersionNotFound                                             (LookupError)
-    │   └── BundleDamaged        a file's hash is not the manifest's    (ValueError)
+    │   ├── BundleDamaged        a file's hash is not the manifest's    (ValueError)
+    │   └── NotReproducible      a version cannot be fitted again       (RuntimeError)
     ├── LedgerError
     │   ├── LedgerConflict       somebody else appended first           (RuntimeError)
     │   └── LedgerDamaged        the hash chain is broken               (ValueError)
@@ -135,6 +136,10 @@ class VersionNotFound(RegistryError, LookupError):
 
 class BundleDamaged(RegistryError, ValueError):
     """A bundle's content is not what its manifest says."""
+
+
+class NotReproducible(RegistryError, RuntimeError):
+    """What a version was fitted from is not there any more, or the fit does not come to its end."""
 
 
 class LedgerError(PlatformError):

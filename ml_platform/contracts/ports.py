@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ml_platform.contracts.records import Decision, DecisionKind, Evaluation, ModelVersion
+from ml_platform.contracts.records import Certificate, Decision, DecisionKind, Evaluation, ModelVersion
 
 
 class Ledger(Protocol):
@@ -60,6 +60,18 @@ class ModelStore(Protocol):
 
     def note(self, version: ModelVersion, evaluation: Evaluation) -> None:
         """Show the evaluation beside the version, for people; the ledger stays the authority."""
+        ...
+
+    def environment(self, version: ModelVersion) -> Mapping[str, str]:
+        """Give what was noted of machine and libraries when the version was fitted; empty if nothing was."""
+        ...
+
+    def certify(self, version: ModelVersion, certificate: Certificate) -> None:
+        """Keep with the version what came of fitting it again; the newest certificate counts."""
+        ...
+
+    def certificate(self, version: ModelVersion) -> Certificate | None:
+        """Give the newest certificate of a version, if there is one."""
         ...
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:

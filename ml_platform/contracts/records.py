@@ -214,6 +214,42 @@ class Decision(Record):
     hash: str
 
 
+class Difference(Record):
+    """One thing that is not as it was when a version was fitted; None where it is not there."""
+
+    kind: Literal["table", "parameter", "library", "machine", "code", "features", "file", "predictions"]
+    name: str
+    then: str | None
+    now: str | None
+
+
+class Certificate(Record):
+    """What came of fitting a version again from the same table versions and parameters, in a process of its own.
+
+    It is equal if nothing is in `broken`: files, rows or predictions that came out other than they were. `changed`
+    names what has changed since the fit, whether it mattered or not. `largest_difference` is that of the predictions
+    for the `rows` of the holdout.
+    """
+
+    pipeline: str
+    version: int
+    digest: str
+    as_of: str
+    at: Instant
+    tables: tuple[TableVersion, ...]
+    rows: int
+    largest_difference: float
+    then: dict[str, str]
+    now: dict[str, str]
+    broken: tuple[Difference, ...]
+    changed: tuple[Difference, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the version came out as it was, to the last bit."""
+        return not self.broken
+
+
 class ColumnDrift(Record):
     """How far one column left the reference window. `psi` in nats, `ks` 0 to 1 (None for categories)."""
 

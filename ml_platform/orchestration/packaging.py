@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -87,8 +88,18 @@ def environment() -> dict[str, str]:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "cpu": _cpu(),
+        "cpus": str(os.cpu_count()),
         **libraries,
     }
+
+
+def _cpu() -> str:
+    """Give the name of the processor: Linux tells it in a file, others by themselves."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
 
 
 def _content(

@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.contracts.errors import BundleDamaged, RegistryError, VersionNotFound
-from ml_platform.contracts.records import Evaluation, ModelVersion, SignatureField
+from ml_platform.contracts.records import Certificate, Evaluation, ModelVersion, SignatureField
 from ml_platform.registry.bundle import EXAMPLE, SIGNATURE, Bundle, copy_bundle, open_bundle
+from ml_platform.registry.run_files import read_run_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MLFLOW_TYPES = {"string": "string", "int64": "long", "float64": "double", "bool": "boolean", "timestamp": "datetime"}
 BUNDLE = "bundle"
+ENVIRONMENT = "environment.json"
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,21 @@ class MlflowStore:
         lines = [f"- **{verdict.outcome}** {verdict.sentence}" for verdict in evaluation.verdicts]
         self._client.update_model_version(version.pipeline, str(version.version), "\n".join(lines))
 
+    def environment(self, version: ModelVersion) -> Mapping[str, str]:
+        """Give what the version's MLflow run noted of machine and libraries; empty if nothing."""
+        return read_run_file(self._client, version.run_id, ENVIRONMENT) or {}
+
+    def certify(self, version: ModelVersion, certificate: Certificate) -> None:
+        """Keep the certificate in the version's MLflow run, and tag the version with what it says."""
+        self._client.log_dict(version.run_id, certificate.model_dump(mode="json"), _certificate_file(version))
+        said = "equal" if certificate.is_equal else "differs"
+        self._client.set_model_version_tag(version.pipeline, str(version.version), "reproduced", said)
+
+    def certificate(self, version: ModelVersion) -> Certificate | None:
+        """Give the newest certificate of a version, if there is one."""
+        found = read_run_file(self._client, version.run_id, _certificate_file(version))
+        return None if found is None else Certificate.model_validate(found)
+
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version."""
         self._client.set_registered_model_alias(version.pipeline, alias, str(version.version))
@@ -187,6 +204,10 @@ class MlflowStore:
                 input_example=_example(bundle),
                 pip_requirements=[f"{name}=={version}" for name, version in bundle.manifest.libraries.items()],
             )
+
+
+def _certificate_file(version: ModelVersion) -> str:
+    return f"reproduction/v{version.version}.json"  # one run may hold several versions
 
 
 def _record(version: "MlflowVersion") -> ModelVersion:

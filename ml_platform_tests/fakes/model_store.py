@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ml_platform.contracts.errors import VersionNotFound
-from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.contracts.records import Certificate, Evaluation, ModelVersion
 
 
 class InMemoryModelStore:
@@ -22,6 +22,8 @@ class InMemoryModelStore:
         self._versions: dict[str, list[ModelVersion]] = {}
         self._aliases: dict[str, dict[str, int]] = {}
         self.notes: dict[tuple[str, int], Evaluation] = {}
+        self.environments: dict[tuple[str, int], Mapping[str, str]] = {}
+        self.certificates: dict[tuple[str, int], Certificate] = {}
 
     def register(self, pipeline: str, bundle: Path, *, as_of: str, digest: str, run_id: str) -> ModelVersion:
         """Register a bundle, or give the version that already holds this very digest."""
@@ -53,6 +55,18 @@ class InMemoryModelStore:
     def note(self, version: ModelVersion, evaluation: Evaluation) -> None:
         """Keep the evaluation under `notes`."""
         self.notes[version.pipeline, version.version] = evaluation
+
+    def environment(self, version: ModelVersion) -> Mapping[str, str]:
+        """Give what a test put under `environments`."""
+        return self.environments.get((version.pipeline, version.version), {})
+
+    def certify(self, version: ModelVersion, certificate: Certificate) -> None:
+        """Keep the certificate under `certificates`."""
+        self.certificates[version.pipeline, version.version] = certificate
+
+    def certificate(self, version: ModelVersion) -> Certificate | None:
+        """Give the newest certificate of a version, if there is one."""
+        return self.certificates.get((version.pipeline, version.version))
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version."""

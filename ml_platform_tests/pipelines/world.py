@@ -153,10 +153,13 @@ class World:
 
 
 def copy_home(source: Home, root: Path) -> Home:
-    """Copy a home; MLflow's database holds absolute paths, which are moved too."""
+    """Copy a home; MLflow's database holds absolute paths, which are moved too, and MLflow forgets what it has seen."""
     shutil.copytree(source.root, root)
     if not (root / "mlflow.db").exists():
         return Home(root)
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
+
+    _artifact_repos_cache.clear()  # by run, and the copy has the same runs
     with closing(sqlite3.connect(root / "mlflow.db")) as database, database:
         for table, column in _paths(database):
             database.execute(

@@ -50,6 +50,12 @@ def lineage_of(commit: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(commit[ENTRY])["lineage"]
 
 
+def contents_of(commit: Mapping[str, Any]) -> dict[str, Content]:
+    """Give what one of our commits says its partitions hold."""
+    said = json.loads(commit[ENTRY])["partitions"]
+    return {key: Content(hash=digest, rows=rows) for key, (digest, rows) in said.items()}
+
+
 def last_writes(commits: Iterable[Mapping[str, Any]]) -> dict[str, Written]:
     """Give the last write of each partition.
 

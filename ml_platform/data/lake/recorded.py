@@ -25,9 +25,12 @@ class RecordedLake(Lake):
     ----------
     said : mapping
         What every write adds to its lineage: the run, the code, the spec.
+    pins : mapping of str to int
+        The version at which a table is seen, where that is not to be the newest.
     """
 
     said: Mapping[str, Any] = field(default_factory=dict)
+    pins: Mapping[str, int] = field(default_factory=dict)
     _reads: dict[str, _Read] = field(default_factory=dict)
 
     def read(
@@ -67,7 +70,13 @@ class RecordedLake(Lake):
     def written(self, table: str, version: int | None = None) -> dict[str, Written]:
         """Tell as `Lake` does; of a table that was read, as it was then."""
         before = self._reads.get(table)
-        return super().written(table, before.version if version is None and before else version)
+        seen = before.version if before else self.pins.get(table)
+        return super().written(table, seen if version is None else version)
+
+    def version(self, table: str) -> int:
+        """Give the version at which a table is seen: its pin, or the newest."""
+        pin = self.pins.get(table)
+        return super().version(table) if pin is None else pin
 
     def inputs(self) -> list[dict[str, Any]]:
         """Name what was read so far: tables, versions and partitions (null for all), in JSON."""
@@ -77,6 +86,6 @@ class RecordedLake(Lake):
         ]
 
 
-def recorded(lake: Lake, said: Mapping[str, Any]) -> RecordedLake:
-    """Give a lake that remembers, over the same tables."""
-    return RecordedLake(lake.root, lake.storage_options, said)
+def recorded(lake: Lake, said: Mapping[str, Any], pins: Mapping[str, int] | None = None) -> RecordedLake:
+    """Give a lake that remembers, over the same tables, some of them at versions of the past."""
+    return RecordedLake(lake.root, lake.storage_options, said, pins or {})

@@ -1,0 +1,137 @@
+"""A version fitted again in a process of its own: `python -m ml_platform.orchestration.refitting`, an order on stdin.
+
+Spec, parameters and feature code are those of the bundle, the rows those of the table versions it names. What is read
+of the present is the platform's code, and the pipeline's source and schema beside its YAML.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import yaml
+
+from ml_platform.contracts.errors import NotReproducible, PlatformError
+from ml_platform.contracts.records import Content, Record
+from ml_platform.contracts.spec import Fit, PipelineSpec
+from ml_platform.data.lake.content import PARTITION, content_hashes
+from ml_platform.data.lake.manifest import training_manifest
+from ml_platform.data.lake.recorded import RecordedLake, recorded
+from ml_platform.data.lake.tables import Lake
+from ml_platform.orchestration.fitting import fit_models
+from ml_platform.orchestration.packaging import environment, package, rows_digest
+from ml_platform.orchestration.resolution import Pipeline, resolve
+from ml_platform.orchestration.training_rows import make_training_set
+from ml_platform.registry import bundle as files
+from ml_platform.registry.bundle import Bundle, open_bundle
+from ml_platform.serving.predictor import Predictor
+
+REFUSED = 3  # exit code of an error that the platform raised on purpose; its message is all of stderr
+
+
+class Order(Record):
+    """What to fit again: the bundle, the lake, the pipeline's YAML with its import name, and an empty folder."""
+
+    bundle: Path
+    lake: str
+    path: Path
+    package: str
+    folder: Path
+
+
+class Refitted(Record):
+    """What came out: which rows, from which tables, and how far predictions for the holdout differ."""
+
+    bundle: Path
+    rows_digest: str
+    training_manifest: str
+    training_set: Content
+    holdout_rows: int
+    largest_difference: float
+    environment: dict[str, str]
+
+
+def refit(order: Order) -> Refitted:
+    """Make the training set and the bundle again.
+
+    Raises
+    ------
+    NotReproducible
+        If the bundle does not say what was fitted.
+    """
+    bundle = open_bundle(order.bundle)
+    fit, manifest = read_fit(bundle), bundle.manifest
+    pipeline = _as_it_was(order, bundle, fit)
+    lake = _pinned(Lake(order.lake), bundle)
+    rows = make_training_set(pipeline, lake, manifest.as_of)
+    made = training_manifest(lake, pipeline.name, manifest.as_of)
+    trained = fit_models(rows, pipeline.spec, fit)
+    again = package(pipeline, lake, manifest.as_of, rows, fit, trained, order.folder)
+    holdout = rows.filter(pl.col("part") == "holdout")
+    return Refitted(
+        bundle=again.root,
+        rows_digest=rows_digest(rows, pipeline.spec.key),
+        training_manifest=made.digest,
+        training_set=_content(rows, manifest.as_of),
+        holdout_rows=len(holdout),
+        largest_difference=_largest_difference(bundle, again, holdout),
+        environment=environment(),
+    )
+
+
+def read_fit(bundle: Bundle) -> Fit:
+    """Give what a bundle's model was fitted with.
+
+    Raises
+    ------
+    NotReproducible
+        If it does not say.
+    """
+    if files.FIT not in bundle.manifest.files:
+        raise NotReproducible.because(
+            f"bundle {bundle.root}", got=f"no {files.FIT}", expected="the models and parameters that were fitted",
+            hint="it was made before bundles kept them: train a new version",
+        )  # fmt: skip
+    return Fit.model_validate(bundle.read_json(files.FIT))
+
+
+def _pinned(lake: Lake, bundle: Bundle) -> RecordedLake:
+    """Give the lake as the fit of a bundle saw it."""
+    manifest = bundle.manifest
+    said = {"spec_digest": manifest.spec_digest, "code_version": manifest.code_version}
+    return recorded(lake, said, {each.table: each.version for each in manifest.data})
+
+
+def load_pipeline(path: Path, package: str) -> Pipeline:
+    """Resolve the pipeline of a YAML file as it is now."""
+    return resolve(yaml.safe_load(path.read_text(encoding="utf-8"))["attributes"], path, package)
+
+
+def _as_it_was(order: Order, bundle: Bundle, fit: Fit) -> Pipeline:
+    present = load_pipeline(order.path, order.package)
+    return replace(present, spec=PipelineSpec.model_validate(fit.spec), plan=Predictor.load(bundle).plan)
+
+
+def _content(rows: pl.DataFrame, as_of: str) -> Content:
+    marked = rows.with_columns(pl.lit(as_of).alias(PARTITION))
+    return Content(hash=content_hashes(marked, [as_of])[as_of], rows=len(rows))
+
+
+def _largest_difference(then: Bundle, now: Bundle, features: pl.DataFrame) -> float:
+    first, second = (Predictor.load(each).predict(features) for each in (then, now))
+    return float(np.abs(first - second).max(initial=0)) if first.shape == second.shape else float("inf")
+
+
+def main() -> None:
+    """Carry out the order on stdin; the result goes to stdout, as JSON."""
+    try:
+        done = refit(Order.model_validate_json(sys.stdin.read()))
+    except PlatformError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}")
+        raise SystemExit(REFUSED) from None
+    sys.stdout.write(done.model_dump_json())
+
+
+if __name__ == "__main__":
+    main()
