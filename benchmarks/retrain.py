@@ -161,15 +161,16 @@ def _pipeline() -> Pipeline:
 def _bare(pipeline: Pipeline, home: Home, folder: Path) -> Bare:
     import mlflow
 
-    from ml_platform.training.lightgbm import _params
-
     folder.mkdir()
     os.environ["BARE_MLFLOW"] = f"sqlite:///{folder / 'mlflow.db'}"
     client = mlflow.MlflowClient(os.environ["BARE_MLFLOW"])
     experiment = client.create_experiment("bare", artifact_location=(folder / "artifacts").as_uri())
     [model] = pipeline.spec.models.values()
     assert isinstance(model, LightGBMModel)  # noqa: S101
-    params = _params(model, pipeline.spec.label.task)
+    params = {
+        "num_threads": min(os.cpu_count() or 1, 8), **model.params, "objective": "binary", "metric": "binary_logloss",
+        "seed": model.seed, "deterministic": True, "force_row_wise": True, "verbosity": -1,
+    }  # fmt: skip
     return Bare(str(home.lake), experiment, pipeline.spec.features.columns, params, model.rounds, model.patience)
 
 
