@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import brentq
+from sklearn.metrics import log_loss
 
 from ml_platform.contracts.metrics import MetricName
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.bootstrap import paired_intervals
 from ml_platform.validation.evaluation import ChampionScores, evaluate
-from ml_platform.validation.metrics import log_loss
-from ml_platform.validation.weighted import weighted_mean, weighted_metric
+from ml_platform.validation.metrics import weighted_metric
+from ml_platform.validation.weighted import weighted_mean
 
 FloatArray = NDArray[np.float64]
 
@@ -34,17 +35,19 @@ def sigmoid(logits: FloatArray) -> FloatArray:
     return 1 / (1 + np.exp(-logits))
 
 
-def expected_loss(noise: float, rng: np.random.Generator) -> float:
-    """Give the log loss that a model whose logits are off by so much noise has in the long run."""
-    logits = rng.normal(-1.2, 1.0, 400_000)
-    chance, said = sigmoid(logits), sigmoid(logits + noise * rng.standard_normal(len(logits)))
-    return float(-(chance * np.log(said) + (1 - chance) * np.log(1 - said)).mean())
+def expected_loss(noise: float) -> float:
+    """Give the log loss that a model whose logits are off by so much noise has in the long run, by quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    logits = -1.2 + nodes[:, None]
+    said = logits + noise * nodes[None, :]
+    loss = sigmoid(logits) * np.logaddexp(0, -said) + sigmoid(-logits) * np.logaddexp(0, said)
+    return float(weights @ loss @ weights / weights.sum() ** 2)
 
 
 def noise_of(worse: float) -> float:
     """Find the noise that makes a model's log loss worse by so much than that of NOISE, in the long run."""
-    start = expected_loss(NOISE, np.random.default_rng(1))
-    root = brentq(lambda noise: expected_loss(noise, np.random.default_rng(1)) - start - worse, 0.0, 2.0, disp=True)
+    start = expected_loss(NOISE)
+    root = brentq(lambda noise: expected_loss(noise) - start - worse, 0.0, 2.0, disp=True)
     return float(str(root))
 
 
@@ -65,7 +68,7 @@ def _passes(gate: Gate, rows: int, noise: float, seed: int) -> bool:
         baselines={},
         champion=ChampionScores(1, champion, np.ones(rows, dtype=bool)),
         gates=[gate],
-        task="binary",
+        measure="binary",
     )
     return found.verdicts[0].outcome == "pass"
 
@@ -90,7 +93,7 @@ def coverage(metric: MetricName, rows: int = 2_000, draws: int = 1_000) -> float
     hits = 0
     for seed in range(draws):
         labels, one, other = _pair(rows, rng)
-        pair = weighted_metric(metric, labels, one), weighted_metric(metric, labels, other)
+        pair = weighted_metric(metric, labels, one, "binary"), weighted_metric(metric, labels, other, "binary")
         found = paired_intervals(rows, {metric: pair}, seed=seed)[metric]
         hits += found.low <= truth <= found.high
     return hits / draws
@@ -104,7 +107,7 @@ def _pair(rows: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray, 
 
 def _gap(metric: MetricName, labels: FloatArray, one: FloatArray, other: FloatArray) -> float:
     ones = np.ones((1, len(labels)))
-    values = [weighted_metric(metric, labels, each)(ones)[0] for each in (one, other)]
+    values = [weighted_metric(metric, labels, each, "binary")(ones)[0] for each in (one, other)]
     return float(values[0] - values[1])
 
 
@@ -117,7 +120,10 @@ def speed(rows: int = 200_000, slices: int = 30) -> None:
     for each in range(slices):
         mine = place == each
         pairs = {
-            name: (weighted_metric(name, labels[mine], one[mine]), weighted_metric(name, labels[mine], other[mine]))
+            name: (
+                weighted_metric(name, labels[mine], one[mine], "binary"),
+                weighted_metric(name, labels[mine], other[mine], "binary"),
+            )
             for name in metrics
         }
         paired_intervals(int(mine.sum()), pairs)

@@ -1,5 +1,6 @@
 """The tasks, the metrics of each, and which way each is better. Computing them is validation's work."""
 
+from collections.abc import Set
 from typing import Literal, get_args
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -19,6 +20,6 @@ LOSS_OF: dict[Task, MetricName] = {"binary": "log_loss", "multiclass": "log_loss
 HIGHER_IS_BETTER: frozenset[str] = frozenset({"roc_auc", "average_precision", "f1", "accuracy"})
 
 
-def worse_by(metric: str, value: float, reference: float) -> float:
+def worse_by(metric: str, value: float, reference: float, higher_is_better: Set[str] = HIGHER_IS_BETTER) -> float:
     """Give how much `value` is worse than `reference`, in the metric's own unit; negative when it is better."""
-    return reference - value if metric in HIGHER_IS_BETTER else value - reference
+    return reference - value if metric in higher_is_better else value - reference

@@ -127,7 +127,11 @@ class ModelVersion(Record):
 
 
 class Verdict(Record):
-    """What one gate says of one version, with the numbers it came from and a sentence a person can read."""
+    """What one gate says of one version, with the numbers it came from and a sentence a person can read.
+
+    `low` and `high` are the bounds between which a gate with `confidence` sees the metric, or its difference from the
+    reference (candidate minus reference); either alone holds with that confidence.
+    """
 
     gate: str
     outcome: Outcome
@@ -136,6 +140,9 @@ class Verdict(Record):
     bound: float | None
     reference: float | None
     rows: int
+    low: float | None = None
+    high: float | None = None
+    confidence: float | None = None
 
 
 class Bounds(Record):

@@ -67,6 +67,16 @@ def answer_of(decision: Decision) -> Answer:
     return Answer.model_validate({**said, **fields, "is_approved": is_approved})
 
 
+def evaluations_before(decisions: Sequence[Decision], version: int) -> list[Evaluation]:
+    """Give the newest evaluation of each version with a smaller number, newest version first."""
+    newest = {
+        each.version: each
+        for each in decisions
+        if each.kind == "evaluated" and each.version is not None and each.version < version
+    }
+    return [Evaluation.model_validate(newest[number].payload) for number in sorted(newest, reverse=True)]
+
+
 def retrain_requests(decisions: Sequence[Decision]) -> list[Decision]:
     """Give every retrain request, newest first."""
     return [decision for decision in reversed(decisions) if decision.kind == "retrain_requested"]

@@ -19,8 +19,8 @@ OBEYS = {
     "validated": {"quality", "schema", "key", "event_time"},
     "features": {"features", "event_time", "label"},
     "training_set": {"split", "label", "key"},
-    "candidate": {"models", "ensemble"},
-    "evaluation": {"gates"},
+    "candidate": {"models", "ensemble", "decide"},
+    "evaluation": {"gates", "decide", "metrics"},
     "drift": {"monitoring"},
 }
 
@@ -48,7 +48,14 @@ def _python(pipeline: Pipeline, stage: str) -> bytes:
     """Give the source of the module that the author's function for a stage stands in, if there is one."""
     if stage == "features":
         return (pipeline.plan.code or "").encode()
-    function = pipeline.lookups.get(stage, getattr(pipeline.source, "function", None) if stage == "raw" else None)
+    if stage == "evaluation":
+        return b"".join(_module_text(pipeline.metrics[name]) for name in sorted(pipeline.metrics))
+    return _module_text(
+        pipeline.lookups.get(stage, getattr(pipeline.source, "function", None) if stage == "raw" else None)
+    )
+
+
+def _module_text(function: object) -> bytes:
     module = inspect.getmodule(function)
     return b"" if module is None or module.__file__ is None else Path(module.__file__).read_bytes()
 

@@ -5,23 +5,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import numpy as np
 import polars as pl
 
 from ml_platform.contracts.errors import ContractError, LedgerConflict, VersionNotFound
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import Evaluation, ModelVersion, Verdict
-from ml_platform.contracts.spec import Gate
+from ml_platform.contracts.spec import Gate, ServedGate
 from ml_platform.data.lake.tables import Lake
-from ml_platform.ledger.folds import Champion, champion, next_seq, promotions
+from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
+from ml_platform.orchestration.measuring import baseline_thresholds, measure_of, threshold_of
 from ml_platform.orchestration.metadata import picture
-from ml_platform.orchestration.outcomes import Outcomes, outcomes
+from ml_platform.orchestration.outcomes import outcomes
 from ml_platform.orchestration.packaging import rows_digest
 from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.rival import open_rival
 from ml_platform.orchestration.serving_gate import served_verdicts
 from ml_platform.registry.bundle import Bundle, open_bundle
-from ml_platform.validation.evaluation import ChampionScores, FloatArray, evaluate
+from ml_platform.validation.evaluation import evaluate
+from ml_platform.validation.measure import THRESHOLD, FloatArray
 from ml_platform.validation.plots import actual_plot, calibration_plot, metric_table, verdict_table
 
 if TYPE_CHECKING:
@@ -110,17 +112,23 @@ def judge_candidate(
     bundle = open_bundle(models.bundle(version), version.digest)
     _require_same_rows(bundle, rows, pipeline)
     holdout = rows.filter(pl.col("part") == "holdout")
-    rival = next((each for each in promotions(ledger.read(pipeline.name)) if each.digest != version.digest), None)
-    predictors = [_predictor(bundle)] + ([] if rival is None else [_champion_predictor(pipeline, rival, models)])
-    spec, happened = pipeline.spec, outcomes(rows, "holdout", pipeline.spec.label.task, *predictors)
-    labels, candidate = happened.labels, happened.said_by(predictors[0], holdout)
-    champion = None if rival is None else _champion_scores(pipeline, rival, predictors[1], holdout, happened)
+    decisions, spec = ledger.read(pipeline.name), pipeline.spec
+    before = next((each for each in promotions(decisions) if each.digest != version.digest), None)
+    rival = None if before is None else open_rival(pipeline, before, models)
+    mine, other = _predictor(bundle), None if rival is None else rival.predictor
+    happened = outcomes(rows, "holdout", spec.label.task, *([mine] if other is None else [mine, other]))
+    labels, candidate = happened.labels, happened.said_by(mine, holdout)
+    champion = None if rival is None else rival.scores(pipeline, holdout, happened)
     baselines = predict_baselines(rows, happened.classes, spec.quantile)
-    gates = [gate for gate in pipeline.spec.gates if isinstance(gate, Gate)]
+    gates = [gate for gate in spec.gates if not isinstance(gate, ServedGate)]
+    threshold = threshold_of(bundle)
     evaluation = evaluate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
-        gates=gates, task=happened.task,
-        slices={name: holdout[name].to_list() for gate in gates for name in gate.per or ()},
+        gates=gates, measure=measure_of(pipeline, THRESHOLD if threshold is None else threshold),
+        slices={name: holdout[name].to_list() for gate in gates if isinstance(gate, Gate) for name in gate.per or ()},
+        at=holdout[spec.event_time].dt.replace_time_zone(None).to_numpy(),
+        thresholds=baseline_thresholds(pipeline, rows, baselines),
+        earlier=evaluations_before(decisions, version.version),
     )  # fmt: skip
     served = served_verdicts(pipeline, version, bundle, rows, lake)
     evaluation = evaluation.model_copy(update={"verdicts": _ordered(pipeline, [*evaluation.verdicts, *served])})
@@ -158,20 +166,6 @@ def record_evaluation(
         models.set_alias(version, "challenger")
     else:
         models.drop_alias(version, "challenger")
-
-
-def _champion_scores(
-    pipeline: Pipeline, rival: Champion, predictor: "Predictor", holdout: pl.DataFrame, happened: Outcomes
-) -> ChampionScores:
-    is_unseen = (holdout[pipeline.spec.event_time] >= pipeline.calendar.as_of(rival.as_of)).to_numpy()
-    is_comparable = predictor.task == happened.task
-    predictions = happened.said_by(predictor, holdout) if is_comparable else None
-    return ChampionScores(rival.version, predictions, np.asarray(is_unseen, dtype=bool))
-
-
-def _champion_predictor(pipeline: Pipeline, rival: Champion, models: ModelStore) -> "Predictor":
-    version = models.version(pipeline.name, rival.version)
-    return _predictor(open_bundle(models.bundle(version), version.digest))
 
 
 def _predictor(bundle: Bundle) -> "Predictor":

@@ -24,6 +24,7 @@ from ml_platform.monitoring.profiles import fit_reference
 from ml_platform.orchestration.code_versions import code_version, spec_digest
 from ml_platform.orchestration.feature_rows import first_known, read_history
 from ml_platform.orchestration.lookups import read_lookups
+from ml_platform.orchestration.measuring import decision_files
 from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.training_rows import table_versions
@@ -113,6 +114,7 @@ def _content(
         files.SIGNATURE: _json([field.model_dump() for field in pipeline.signature]),
         files.REFERENCE: fit_reference(fitted, pipeline.spec.features.columns).to_json().encode(),
         files.SERVING: _json(pipeline.spec.serving.model_dump(include={"batch_at_most"})),
+        **decision_files(pipeline, rows, trained),
         **{files.lookup_file(name): _arrow(frame) for name, frame in lookups.items()},
     }
     if pipeline.plan.code is not None:

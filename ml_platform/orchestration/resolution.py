@@ -4,7 +4,7 @@ Everything wrong with it is found when definitions load, and said at once, by fi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ from ml_platform.data.sources.loaded import Reader, Target, raw_types
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.features.types import POLARS_TYPES, field_type
 from ml_platform.features.window_plan import HISTORY
+from ml_platform.orchestration.gate_checks import gate_faults
 from ml_platform.orchestration.model_checks import model_faults, monotone_faults
 from ml_platform.orchestration.running_checks import running_faults
 from ml_platform.orchestration.source_readers import reader_of, source_faults
@@ -37,7 +38,6 @@ from ml_platform.orchestration.spec_checks import (
     join_faults,
     name_faults,
     quality_faults,
-    slice_faults,
     task_faults,
     window_faults,
 )
@@ -65,6 +65,8 @@ class Pipeline:
         Of each feature.
     suite : tuple of Expectation
         What Great Expectations expects of each partition.
+    metrics : mapping of str to function
+        The author's metrics, from labels and predictions to a number.
     """
 
     spec: PipelineSpec
@@ -74,6 +76,7 @@ class Pipeline:
     plan: FeaturePlan
     types: Mapping[str, pl.DataType]
     suite: tuple[Expectation, ...] = ()
+    metrics: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
 
     @property
     def name(self) -> str:
@@ -131,9 +134,9 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     schema, types = found["schema",] if spec.schema_ else _frozen(path.parent)
     if faults := [*column_faults(spec, types), *quality_faults(spec, types)] or [
         *join_faults(spec),
-        *slice_faults(spec),
         *name_faults(spec),
         *window_faults(spec),
+        *gate_faults(spec),
         *task_faults(spec),
         *model_faults(spec),
         *running_faults(spec),
@@ -152,7 +155,8 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         raise refusal(path, faults)
     lookups = {name: found["features", "lookups", name, "load"] for name in spec.features.lookups}
     reader = reader_of(spec, target, path.parent, found.get(("source", "load")))
-    return Pipeline(spec, reader, lookups, schema, plan, made, _suite(spec, path))
+    own = {name: found["metrics", name, "function"] for name in spec.metrics}
+    return Pipeline(spec, reader, lookups, schema, plan, made, _suite(spec, path), own)
 
 
 def _find_python(spec: PipelineSpec, package: str) -> tuple[dict[Location, Any], list[Fault]]:
@@ -165,6 +169,7 @@ def _find_python(spec: PipelineSpec, package: str) -> tuple[dict[Location, Any],
     paths |= {("features", "lookups", name, "load"): each.load for name, each in spec.features.lookups.items()}
     if spec.features.python:
         paths["features", "python"] = spec.features.python
+    paths |= {("metrics", name, "function"): each.function for name, each in spec.metrics.items()}
     found: dict[Location, Any] = {}
     faults: list[Fault] = []
     for location, path in paths.items():
@@ -222,6 +227,7 @@ def _frozen(folder: Path) -> tuple[pa.DataFrameSchema, dict[str, pl.DataType]]:
 
 _READERS: dict[str | int, tuple[Callable[[ModuleType, Any], Any], str]] = {
     "load": (_function, "a function"),
+    "function": (_function, "a function of labels and predictions"),
     "schema": (_schema, "a pandera schema or model, with a type for each column"),
     "python": (_source_text, "a function of a module with source text"),
 }

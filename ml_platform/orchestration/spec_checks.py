@@ -10,8 +10,8 @@ from datetime import timedelta
 import polars as pl
 
 from ml_platform.contracts.lightgbm_params import BINARY_ONLY
-from ml_platform.contracts.metrics import METRICS_OF, Task
-from ml_platform.contracts.spec import Gate, PipelineSpec, ServedGate
+from ml_platform.contracts.metrics import Task
+from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.lake.tables import PARTITION
 from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART
 from ml_platform.features.plan import PLAN
@@ -67,15 +67,6 @@ def join_faults(spec: PipelineSpec) -> Iterator[Fault]:
                 yield Fault(location, column, "the key, the event time or an input", nearest(column, entering))
 
 
-def slice_faults(spec: PipelineSpec) -> Iterator[Fault]:
-    """See that gates slice by columns that the training set has."""
-    for place, gate in enumerate(spec.gates):
-        for number, name in enumerate(gate.per or () if isinstance(gate, Gate) else ()):
-            if name not in spec.features.columns:
-                hint = nearest(name, spec.features.columns)
-                yield Fault(("gates", place, "per", number), name, "one of features.columns", hint)
-
-
 def window_faults(spec: PipelineSpec) -> Iterator[Fault]:
     """See that the split fits into the partitions."""
     days, span = spec.partitions.days, spec.split.span.days
@@ -86,13 +77,8 @@ def window_faults(spec: PipelineSpec) -> Iterator[Fault]:
 
 
 def task_faults(spec: PipelineSpec) -> Iterator[Fault]:
-    """See that gates and parameters fit the task."""
+    """See that parameters fit the task."""
     task = spec.label.task
-    known = [*METRICS_OF[task], *spec.metrics]
-    for place, gate in enumerate(spec.gates):
-        if not isinstance(gate, ServedGate) and gate.metric not in known:
-            expected = f"one of {', '.join(known)}"
-            yield Fault(("gates", place, "metric"), gate.metric, expected, f"label.task is {task}: choose one of its")
     for model, name in ((model, name) for model, each in spec.models.items() for name in each.params):
         if task != "binary" and name in BINARY_ONLY:
             location = ("models", model, "params", name)

@@ -29,6 +29,7 @@ REFERENCE = "reference.json"  # profile of the training rows
 EXAMPLE = "example.json"  # {"rows": [raw rows], "predictions": [...]}
 FIT = "fit.json"  # models and parameters that were fitted, see `contracts.spec.Fit`
 SERVING = "serving.json"  # {"batch_at_most": 1000}; optional
+DECISION = "decision.json"  # {"threshold": 0.31}; optional: from which probability on the answer is yes
 LOOKUPS = "lookups"  # folder of Arrow files
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ml_platform.contracts.metrics import HIGHER_IS_BETTER, worse_by
 from ml_platform.contracts.records import Outcome, Verdict
 from ml_platform.contracts.spec import Gate
-from ml_platform.validation.bootstrap import Interval
+from ml_platform.validation.bootstrap import UNDEFINED, Interval
 
 ROWS_AT_LEAST = 500
 CONFIDENCE = 0.95
@@ -32,14 +32,40 @@ class Measured:
     rivals : mapping
         Name as a person should read it (`champion v1`, `prior`) -> value by metric.
     interval : function or None
-        From a metric, a rival and a confidence to the interval of candidate minus rival whose either bound alone holds
-        with that confidence; asked only by gates that name one.
+        From a metric, a rival and a confidence to the interval of candidate minus rival, or, without a rival, of the
+        candidate alone. Either bound alone holds with that confidence; asked only by gates that name one.
+    higher_is_better : frozenset of str
+        The metrics that are better when they are higher.
+    why : function or None
+        From a model (`candidate`, or a rival) and a metric to why it is not defined, if more can be said.
+    of : str
+        Which rows of the holdout these are, for sentences; empty for all of them.
     """
 
     rows: int
     candidate: Mapping[str, float]
     rivals: Mapping[str, Mapping[str, float]]
-    interval: Callable[[str, str, float], Interval] | None = None
+    interval: Callable[[str, str | None, float], Interval] | None = None
+    higher_is_better: frozenset[str] = HIGHER_IS_BETTER
+    why: Callable[[str, str], str | None] | None = None
+    of: str = ""
+
+    def said(self) -> str:
+        """Say how many rows these are, and which."""
+        return f"{self.rows:,} {'row' if self.rows == 1 else 'rows'}{self.of and ' '}{self.of}"
+
+    def reason(self, model: str, metric: str) -> str:
+        """Say why a metric is not defined, to end a sentence with."""
+        known = None if self.why is None else self.why(model, metric)
+        return "" if known is None else f": {known}"
+
+    def worse_by(self, metric: str, value: float, reference: float) -> float:
+        """Give how much worse a value is."""
+        return worse_by(metric, value, reference, self.higher_is_better)
+
+    def ends(self, metric: str, rival: str | None, confidence: float) -> Interval:
+        """Give the interval; undefined where nobody can tell."""
+        return UNDEFINED if self.interval is None else self.interval(metric, rival, confidence)
 
 
 def judge(gate: Gate, *, holdout: Measured, champion: Measured | None, rows_at_least: int = ROWS_AT_LEAST) -> Verdict:
@@ -50,12 +76,12 @@ def judge(gate: Gate, *, holdout: Measured, champion: Measured | None, rows_at_l
     gate : Gate
         The condition.
     holdout : Measured
-        The candidate on its whole holdout; its rivals are the baselines.
+        The candidate on the holdout, or on what of it the gate looks at; its rivals are the baselines.
     champion : Measured or None
-        The candidate on those holdout rows that the champion did not train on; its one rival is the champion. Give zero
+        The candidate on those of the rows that the champion did not train on; its one rival is the champion. Give zero
         rows when there are none, and None only when no champion exists.
     rows_at_least : int
-        On fewer rows the verdict is `inconclusive`.
+        On fewer rows the verdict is `inconclusive`, unless the gate names another number.
 
     Returns
     -------
@@ -68,33 +94,47 @@ def judge(gate: Gate, *, holdout: Measured, champion: Measured | None, rows_at_l
     In this order: too few rows, or no finite metric for the candidate, is `inconclusive`; a bound is compared as it
     stands; against a champion that does not exist the gate passes; against rivals one of which has no finite metric, or
     of which there is none, it is `inconclusive`; else the best rival counts. A difference that exceeds its margin by
-    less than 1e-9 passes. With a confidence, a difference within its margin passes only if the interval's worse bound
-    is within it too, and is `inconclusive` if not.
+    less than 1e-9 passes. With a confidence, what is within its bound or margin passes only if the interval's worse
+    end is within it too, and is `inconclusive` if not.
     """
     measured = holdout if gate.versus != "champion" or champion is None else champion
     value = measured.candidate.get(gate.metric, math.nan)
-    if measured.rows < rows_at_least:
+    needed = gate.rows_at_least or rows_at_least
+    if measured.rows < needed:
         which = "" if measured is holdout else f" that {', '.join(measured.rivals)} did not train on"
-        sentence = f"{gate.metric}: {_count(measured.rows)}{which}; needed: {rows_at_least:,}"
+        sentence = f"{gate.metric}: {measured.said()}{which}; needed: {needed:,}"
         return verdict(gate, "inconclusive", sentence, measured.rows, value)
     if not math.isfinite(value):
-        sentence = f"{gate.metric} of the candidate is not defined on {_count(measured.rows)}"
+        reason = measured.reason("candidate", gate.metric)
+        sentence = f"{gate.metric} of the candidate is not defined on {measured.said()}{reason}"
         return verdict(gate, "inconclusive", sentence, measured.rows)
     if gate.versus is None:
-        return _judge_bound(gate, measured.rows, value)
+        return _judge_bound(gate, measured, value)
     if gate.versus == "champion" and champion is None:
-        sentence = f"{gate.metric} {value:.4f} on {_count(measured.rows)}; there is no champion to compare with"
+        sentence = f"{gate.metric} {value:.4f} on {measured.said()}; there is no champion to compare with"
         return verdict(gate, "pass", sentence, measured.rows, value)
     return _judge_rivals(gate, measured, value)
 
 
-def _judge_bound(gate: Gate, rows: int, value: float) -> Verdict:
-    if gate.at_most is not None:
-        is_within, allowed = value <= gate.at_most, f"at most {gate.at_most:g}"
-    else:
-        is_within, allowed = value >= gate.bound, f"at least {gate.bound:g}"
-    sentence = f"{gate.metric} {value:.4f} on {_count(rows)}; allowed: {allowed}"
-    return verdict(gate, "pass" if is_within else "fail", sentence, rows, value)
+def _judge_bound(gate: Gate, measured: Measured, value: float) -> Verdict:
+    word = "at least" if gate.at_most is None else "at most"
+    sentence = f"{gate.metric} {value:.4f} on {measured.said()}; allowed: {word} {gate.bound:g}"
+    outcome: Outcome = "pass" if _is_within_bound(gate, value) else "fail"
+    if gate.confidence is None:
+        return verdict(gate, outcome, sentence, measured.rows, value)
+    found = measured.ends(gate.metric, None, gate.confidence)
+    worst = found.low if gate.at_most is None else found.high
+    if outcome == "pass" and not _is_within_bound(gate, worst):
+        outcome = "inconclusive"
+    surely = (
+        "cannot be told" if math.isnan(worst) else f"{'at least' if gate.at_most is None else 'at most'} {worst:.4f}"
+    )
+    sentence += f"; with confidence {gate.confidence:g}: {surely}"
+    return verdict(gate, outcome, sentence, measured.rows, value, interval=found)
+
+
+def _is_within_bound(gate: Gate, value: float) -> bool:
+    return value <= gate.bound if gate.at_most is not None else value >= gate.bound
 
 
 def _judge_rivals(gate: Gate, measured: Measured, value: float) -> Verdict:
@@ -102,35 +142,28 @@ def _judge_rivals(gate: Gate, measured: Measured, value: float) -> Verdict:
     unknown = [name for name, rival in known.items() if not math.isfinite(rival)]
     if unknown or not known:
         missing = f"{gate.metric} of {', '.join(unknown)} is not defined" if unknown else f"there is no {gate.versus}"
-        return verdict(gate, "inconclusive", f"{missing} on {_count(measured.rows)}", measured.rows, value)
-    best = min(known, key=lambda name: worse_by(gate.metric, known[name], 0.0))
-    worse = worse_by(gate.metric, value, known[best])
+        reason = measured.reason(unknown[0], gate.metric) if unknown else ""
+        return verdict(gate, "inconclusive", f"{missing} on {measured.said()}{reason}", measured.rows, value)
+    best = min(known, key=lambda name: measured.worse_by(gate.metric, known[name], 0.0))
+    worse = measured.worse_by(gate.metric, value, known[best])
     allowed = f"allowed: worse by {gate.bound:g}" if gate.better_by is None else f"needed: better by {gate.bound:g}"
     outcome: Outcome = "pass" if _is_within(gate, worse) else "fail"
+    interval: Interval | None = None
     if gate.confidence is not None:
-        worst = _worst(gate.metric, best, gate.confidence, measured)
+        interval = measured.ends(gate.metric, best, gate.confidence)
+        worst = -interval.low if gate.metric in measured.higher_is_better else interval.high
         allowed += f"; with confidence {gate.confidence:g}: {_said(worst)}"
         if outcome == "pass" and not _is_within(gate, worst):
             outcome = "inconclusive"
     compared = "equal to" if worse == 0 else f"{abs(worse):.3g} {'worse' if worse > 0 else 'better'} than"
-    sentence = (
-        f"{gate.metric} {value:.4f} is {compared} {best} ({known[best]:.4f}) on {_count(measured.rows)}; {allowed}"
-    )
-    return verdict(gate, outcome, sentence, measured.rows, value, known[best])
+    sentence = f"{gate.metric} {value:.4f} is {compared} {best} ({known[best]:.4f}) on {measured.said()}; {allowed}"
+    return verdict(gate, outcome, sentence, measured.rows, value, known[best], interval)
 
 
 def _is_within(gate: Gate, worse: float) -> bool:
     """Tell whether so much worse is within the margin; NaN is not."""
     margin = gate.bound if gate.better_by is None else -gate.bound
     return worse <= margin + _ROUNDING
-
-
-def _worst(metric: str, rival: str, confidence: float, measured: Measured) -> float:
-    """Give how much worse the candidate may be, at most, with this confidence; NaN where nobody can tell."""
-    if measured.interval is None:
-        return math.nan
-    gap = measured.interval(metric, rival, confidence)
-    return -gap.low if metric in HIGHER_IS_BETTER else gap.high
 
 
 def _said(worst: float) -> str:
@@ -140,19 +173,29 @@ def _said(worst: float) -> str:
 
 
 def verdict(
-    gate: Gate, outcome: Outcome, sentence: str, rows: int, value: float = math.nan, reference: float | None = None
+    gate: Gate,
+    outcome: Outcome,
+    sentence: str,
+    rows: int,
+    value: float = math.nan,
+    reference: float | None = None,
+    interval: Interval | None = None,
 ) -> Verdict:
     """Give the verdict of a gate; a value that is not finite becomes None."""
+    ends = UNDEFINED if interval is None else interval
     return Verdict(
         gate=gate.name,
         outcome=outcome,
         sentence=sentence,
-        value=value if math.isfinite(value) else None,
+        value=_finite(value),
         bound=gate.bound,
         reference=reference,
         rows=rows,
+        low=_finite(ends.low),
+        high=_finite(ends.high),
+        confidence=gate.confidence,
     )
 
 
-def _count(rows: int) -> str:
-    return f"{rows:,} {'row' if rows == 1 else 'rows'}"
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ml_platform.contracts.metrics import METRIC_NAMES
 from ml_platform.contracts.records import Verdict
-from ml_platform.validation.metrics import calibration_bins, calibration_curve
+from ml_platform.validation.calibration import calibration_bins, calibration_curve
 
 # matplotlib leaves its **kwargs without types.
 # pyright: reportUnknownMemberType=false
@@ -76,7 +76,7 @@ def calibration_plot(labels: ArrayLike, predictions: Mapping[str, ArrayLike]) ->
     Returns
     -------
     bytes
-        PNG. Points are the bins of `ml_platform.validation.metrics.calibration_curve`; the diagonal is perfect.
+        PNG. Points are the bins of `ml_platform.validation.calibration.calibration_curve`; the diagonal is perfect.
     """
     figure, axes = canvas("Calibration", "predicted probability", "share that happened")
     axes.plot([0, 1], [0, 1], color="#9ca3af", linewidth=1, linestyle="--")
@@ -103,7 +103,7 @@ def actual_plot(labels: ArrayLike, predictions: Mapping[str, ArrayLike]) -> byte
     Returns
     -------
     bytes
-        PNG. Bins are those of `ml_platform.validation.metrics.calibration_curve`; the diagonal is perfect.
+        PNG. Bins are those of `ml_platform.validation.calibration.calibration_curve`; the diagonal is perfect.
     """
     figure, axes = canvas("Predicted and actual", "predicted", "actual: mean, and 25 % to 75 %")
     actual = np.asarray(labels, dtype=np.float64)
@@ -144,7 +144,8 @@ def importance_plot(gains: Mapping[str, float]) -> bytes:
 
 def metric_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
     """Write a markdown table of model x metric; a metric that is not defined shows as a dash."""
-    names = [name for name in METRIC_NAMES if any(name in values for values in metrics.values())]
+    own = sorted({name for values in metrics.values() for name in values} - {*METRIC_NAMES})
+    names = [*(name for name in METRIC_NAMES if any(name in values for values in metrics.values())), *own]
     rows = [
         [model, *(f"{values[name]:.4f}" if name in values else "-" for name in names)]
         for model, values in metrics.items()

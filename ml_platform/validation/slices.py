@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ml_platform.contracts.errors import examples
-from ml_platform.contracts.metrics import HIGHER_IS_BETTER
 from ml_platform.contracts.records import Verdict
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.gates import CONFIDENCE, Measured, verdict
@@ -40,7 +39,7 @@ def judge_slices(gate: Gate, slices: Mapping[str, Measured], rows_at_least: int 
     slices : mapping of str to Measured
         By the name a person should read (`carrier=UA`), each with the one rival, on the rows of the slice.
     rows_at_least : int
-        A smaller slice is left out.
+        A smaller slice is left out, unless the gate names another number.
 
     Returns
     -------
@@ -54,12 +53,14 @@ def judge_slices(gate: Gate, slices: Mapping[str, Measured], rows_at_least: int 
     often than one: O. J. Dunn, Multiple Comparisons among Means, Journal of the American Statistical Association 56,
     1961.
     """
-    large = {name: each for name, each in slices.items() if each.rows >= rows_at_least}
+    needed = gate.rows_at_least or rows_at_least
+    large = {name: each for name, each in slices.items() if each.rows >= needed}
     share = 1 - (1 - (gate.confidence or CONFIDENCE)) / max(1, len(large))
     gaps = [gap for name, each in large.items() if (gap := _gap(gate, name, each, share)) is not None]
     rows = sum(gap.rows for gap in gaps)
     if not gaps:
-        sentence = f"{gate.metric}: none of {len(slices)} slices has {rows_at_least:,} rows that can be compared"
+        reason = next((why for each in large.values() if (why := _why(gate, each))), "")
+        sentence = f"{gate.metric}: none of {len(slices)} slices has {needed:,} rows that can be compared{reason}"
         return verdict(gate, "inconclusive", sentence, rows)
     worst = max(gaps, key=lambda gap: gap.worse)
     harmed = sorted((gap for gap in gaps if gap.at_least > gate.bound), key=lambda gap: -gap.worse)
@@ -72,11 +73,17 @@ def judge_slices(gate: Gate, slices: Mapping[str, Measured], rows_at_least: int 
     return verdict(gate, "pass", sentence, rows, worst.worse)
 
 
+def _why(gate: Gate, measured: Measured) -> str:
+    """Say why the first model that lacks the metric lacks it."""
+    models = {"candidate": measured.candidate, **measured.rivals}
+    return next((measured.reason(name, gate.metric) for name, each in models.items() if gate.metric not in each), "")
+
+
 def _gap(gate: Gate, name: str, measured: Measured, confidence: float) -> _Gap | None:
     """Compare with the rival that is best on the slice; None where the metric is not defined."""
     if measured.interval is None:
         return None
-    signs = -1 if gate.metric in HIGHER_IS_BETTER else 1
+    signs = -1 if gate.metric in measured.higher_is_better else 1
     found: list[_Gap] = []
     for rival in measured.rivals:
         gap = measured.interval(gate.metric, rival, confidence)

@@ -1,120 +1,180 @@
 """The metrics as functions of weights: one value for each row of weights, all of them at once.
 
-A resample of the rows is a row of weights. Most metrics are a few weighted sums, so many resamples are one matrix
-product. With equal weights each gives what `ml_platform.validation.metrics` gives.
+A resample of the rows is a row of weights. Most metrics are a function of a few weighted sums, so many resamples are
+one matrix product, and the influence of a single row is a derivative by these sums. With equal weights a metric is what
+`ml_platform.validation.metrics.score` gives.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ml_platform.validation.metrics import calibration_bins
+from ml_platform.contracts.spec import Costs
+from ml_platform.validation.calibration import calibration_bins
+from ml_platform.validation.measure import FloatArray, Measure
 
-FloatArray = NDArray[np.float64]
-Weighted = Callable[[FloatArray], FloatArray]
+_STEP = 1e-6
 
 
-def weighted_metric(metric: str, labels: FloatArray, predictions: FloatArray) -> Weighted:
-    """Make a metric a function of weights.
+class Weighted(Protocol):
+    """One metric of one model on fixed rows."""
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """Give the metric for each row of weights.
+
+        Parameters
+        ----------
+        weights : (n_resamples, n_rows) array
+            Not negative.
+
+        Returns
+        -------
+        (n_resamples,) array
+            NaN where the metric is not defined.
+        """
+        ...
+
+    def influence(self) -> FloatArray:
+        """Give how fast the metric changes with the weight of each row, at equal weights; shape (n_rows,).
+
+        Notes
+        -----
+        Source: B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6: the empirical
+        influence of a row is this derivative, up to the number of rows.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A metric that depends on weighted sums alone.
 
     Parameters
     ----------
-    labels, predictions : (n_rows,) array
-        As in `ml_platform.validation.metrics.score`, finite.
-
-    Returns
-    -------
-    function
-        From weights, shape (n_resamples, n_rows) and not negative, to values, shape (n_resamples,); NaN where the
-        metric is not defined.
+    columns : (n_rows, n_sums) array
+        What is summed.
+    combine : function
+        From sums, shape (n_resamples, n_sums), to values, shape (n_resamples,).
     """
-    match metric:
-        case "roc_auc":
-            return weighted_auc(labels, predictions)
-        case "average_precision":
-            return weighted_average_precision(labels, predictions)
-        case "calibration_error":
-            return weighted_calibration_error(labels, predictions)
-        case "rmse":
-            squared = weighted_mean(np.square(predictions - labels))
-            return lambda weights: np.sqrt(squared(weights))
-        case _:
-            return weighted_mean(_losses(metric, labels, predictions))
+
+    columns: FloatArray
+    combine: Callable[[FloatArray], FloatArray]
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """Give the metric for each row of weights."""
+        return self.combine(weights @ self.columns)
+
+    def influence(self) -> FloatArray:
+        """Give how fast the metric changes with each row's weight, by central differences in the sums."""
+        sums = self.columns.sum(axis=0)
+        steps = np.diag(_STEP * np.maximum(1.0, np.abs(sums)))
+        slopes = (self.combine(sums + steps) - self.combine(sums - steps)) / (2 * np.diag(steps))
+        return self.columns @ slopes
 
 
-def _losses(metric: str, labels: FloatArray, predictions: FloatArray) -> FloatArray:
-    if metric == "log_loss":
-        epsilon = np.finfo(np.float64).eps
-        clipped = np.clip(predictions, epsilon, 1 - epsilon)
-        return -np.log(np.where(labels == 1, clipped, 1 - clipped))
-    return np.abs(predictions - labels) if metric == "mae" else np.square(predictions - labels)
-
-
-def weighted_mean(values: FloatArray) -> Weighted:
+def weighted_mean(values: FloatArray) -> Sums:
     """Give the mean of a value of each row, as of a loss."""
-    columns = np.column_stack([values, np.ones(len(values))])
-
-    def mean(weights: FloatArray) -> FloatArray:
-        sums = weights @ columns
-        return _ratio(sums[:, 0], sums[:, 1])
-
-    return mean
+    return Sums(np.column_stack([values, np.ones(len(values))]), lambda sums: ratio(sums[:, 0], sums[:, 1]))
 
 
-def weighted_auc(labels: FloatArray, predictions: FloatArray) -> Weighted:
-    """Give the area under the ROC curve, linear in each row's weight about its value for equal weights.
+def weighted_rmse(labels: FloatArray, predictions: FloatArray) -> Sums:
+    """Give the root of the mean squared error, in the label's unit."""
+    squared = weighted_mean(np.square(predictions - labels))
+    return Sums(squared.columns, lambda sums: np.sqrt(np.maximum(squared.combine(sums), 0.0)))
+
+
+def weighted_f1(labels: FloatArray, predictions: FloatArray, threshold: float) -> Sums:
+    """Give the harmonic mean of precision and recall of saying yes from the threshold on.
 
     Notes
     -----
-    Source: E. R. DeLong et al., Comparing the Areas under Two or More Correlated ROC Curves, Biometrics 44, 1988: the
-    area is the mean of the placements of either class, which carry its variance up to terms of order 1/n.
+    Source: scikit-learn, `sklearn.metrics.f1_score`: 2 TP / (2 TP + FP + FN).
     """
-    place = placements(labels, predictions)
-    columns = np.column_stack([place * labels, labels, place * (1 - labels), 1 - labels])
-    center = float(_ratio(columns[:, :1].sum(axis=0), columns[:, 1:2].sum(axis=0))[0])
-
-    def auc(weights: FloatArray) -> FloatArray:
-        sums = weights @ columns
-        return _ratio(sums[:, 0], sums[:, 1]) + _ratio(sums[:, 2], sums[:, 3]) - center
-
-    return auc
+    yes = (predictions >= threshold).astype(np.float64)
+    columns = np.column_stack([yes * labels, yes, labels])
+    return Sums(columns, lambda sums: ratio(2 * sums[:, 0], sums[:, 1] + sums[:, 2]))
 
 
-def placements(labels: FloatArray, predictions: FloatArray) -> FloatArray:
-    """Give, for each row, the share of the other class that it is ranked rightly against; a tie counts one half."""
-    values, place = np.unique(predictions, return_inverse=True)
-    positives = np.bincount(place, weights=labels, minlength=len(values))
-    negatives = np.bincount(place, weights=1 - labels, minlength=len(values))
-    below = np.cumsum(negatives) - negatives / 2
-    above = positives.sum() - np.cumsum(positives) + positives / 2
-    return np.where(labels == 1, _ratio(below, negatives.sum())[place], _ratio(above, positives.sum())[place])
+def weighted_calibration_error(labels: FloatArray, predictions: FloatArray) -> Sums:
+    """Give the expected calibration error over ten bins of about equally many rows, 0 to 1.
 
-
-def weighted_average_precision(labels: FloatArray, predictions: FloatArray) -> Weighted:
-    """Give the mean of the precisions at each threshold, weighted by the gain in recall; see `metrics`."""
-    order = np.argsort(-predictions, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(predictions[order]) != 0, True))
-    positive = labels[order]
-
-    def average_precision(weights: FloatArray) -> FloatArray:
-        ranked = weights[:, order]
-        rows = np.cumsum(ranked, axis=1)[:, ends]
-        hits = np.cumsum(ranked * positive, axis=1)[:, ends]
-        gains = np.diff(hits, axis=1, prepend=0.0)
-        found = _ratio((gains * _ratio(hits, rows, empty=0.0)).sum(axis=1), hits[:, -1])
-        return np.where(hits[:, -1] < rows[:, -1], found, np.nan)
-
-    return average_precision
-
-
-def weighted_calibration_error(labels: FloatArray, predictions: FloatArray) -> Weighted:
-    """Give the expected calibration error over the bins of the unweighted predictions."""
-    bins = calibration_bins(predictions)
-    gaps = np.zeros((len(labels), int(bins.max(initial=0)) + 1))
+    Notes
+    -----
+    Source: C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3, after M. P. Naeini et al.,
+    Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015. Bins of equal mass instead of equal
+    width, for the probability of 1: rare events leave most bins of equal width empty. The bins are those of equal
+    weights.
+    """
+    bins = calibration_bins(predictions) if len(predictions) else np.empty(0, dtype=np.intp)
+    gaps = np.zeros((len(labels), int(bins.max(initial=0)) + 2))
     gaps[np.arange(len(labels)), bins] = labels - predictions
-    return lambda weights: _ratio(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1))
+    gaps[:, -1] = 1.0
+    return Sums(gaps, lambda sums: ratio(np.abs(sums[:, :-1]).sum(axis=1), sums[:, -1]))
 
 
-def _ratio(above: FloatArray, below: FloatArray, empty: float = float("nan")) -> FloatArray:
+def log_loss_of_rows(chances: FloatArray) -> FloatArray:
+    """Give the negative log-likelihood of each row in nats, from the probability of what happened.
+
+    Notes
+    -----
+    Source: scikit-learn, `sklearn.metrics.log_loss` (formula, and clipping by the machine epsilon), after C. M. Bishop,
+    Pattern Recognition and Machine Learning, 2006, p. 209.
+    """
+    epsilon = np.finfo(np.float64).eps
+    return -np.log(np.clip(chances, epsilon, 1 - epsilon))
+
+
+def cost_of_rows(labels: FloatArray, predictions: FloatArray, threshold: float, costs: Costs) -> FloatArray:
+    """Give what the decision on each row costs."""
+    yes = predictions >= threshold
+    of_yes = np.where(labels == 1, costs.true_positive, costs.false_positive)
+    return np.where(yes, of_yes, np.where(labels == 1, costs.false_negative, costs.true_negative))
+
+
+def pinball_of_rows(labels: FloatArray, predictions: FloatArray, quantile: float) -> FloatArray:
+    """Give the loss that a quantile makes small: an error counts `quantile` above the prediction, the rest below it.
+
+    Notes
+    -----
+    Source: scikit-learn, `sklearn.metrics.mean_pinball_loss`, after R. Koenker and G. Bassett, Regression Quantiles,
+    Econometrica 46, 1978.
+    """
+    above = labels - predictions
+    return np.maximum(quantile * above, (quantile - 1) * above)
+
+
+def mape_of_rows(labels: FloatArray, predictions: FloatArray) -> FloatArray:
+    """Give the absolute error as a share of the label; NaN for all rows where a label is zero.
+
+    Notes
+    -----
+    Source: scikit-learn, `sklearn.metrics.mean_absolute_percentage_error`, which gives a huge number for a zero.
+    """
+    if not labels.all():
+        return np.full(len(labels), np.nan)
+    return np.abs((predictions - labels) / labels)
+
+
+def plain_metrics(
+    labels: FloatArray, predictions: FloatArray, measure: Measure
+) -> Mapping[str, Callable[[], Weighted]]:
+    """Give the metrics of a binary task and a regression that do not rank, each ready to be made."""
+    costs, quantile = measure.costs or Costs(false_positive=0, false_negative=0), measure.quantile or 0.5
+    return {
+        "log_loss": lambda: weighted_mean(log_loss_of_rows(np.where(labels == 1, predictions, 1 - predictions))),
+        "brier": lambda: weighted_mean(np.square(predictions - labels)),
+        "calibration_error": lambda: weighted_calibration_error(labels, predictions),
+        "f1": lambda: weighted_f1(labels, predictions, measure.threshold),
+        "cost": lambda: weighted_mean(cost_of_rows(labels, predictions, measure.threshold, costs)),
+        "rmse": lambda: weighted_rmse(labels, predictions),
+        "mae": lambda: weighted_mean(np.abs(predictions - labels)),
+        "mape": lambda: weighted_mean(mape_of_rows(labels, predictions)),
+        "pinball": lambda: weighted_mean(pinball_of_rows(labels, predictions, quantile)),
+    }
+
+
+def ratio(above: FloatArray, below: FloatArray, empty: float = float("nan")) -> FloatArray:
+    """Divide where the divisor is above zero."""
     return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, empty), where=np.asarray(below) > 0)

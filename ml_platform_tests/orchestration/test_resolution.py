@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import numpy as np
 import pytest
 import yaml
 from dagster.components.testing import create_defs_folder_sandbox
@@ -176,10 +177,40 @@ FAULTS = {
         "at_most: 0.68, per: [line]}",
         "gates.0: got .*, expected per only with versus and worse_by_at_most",
     ),
-    "confidence without a rival": (
+    "newest longer than the holdout": (
         "at_most: 0.68}",
-        "at_most: 0.68, confidence: 0.9}",
-        "gates.0: got .*, expected confidence only with versus",
+        "at_most: 0.68, newest: 6d}",
+        "gates.0.newest: got 6d, expected at most the holdout's 5d. Hint: shorten it",
+    ),
+    "cost without costs": (
+        "{metric: log_loss, at_most: 0.68}",
+        "{metric: cost, at_most: 0.68}",
+        "gates.0.metric: got cost, expected decide.costs. Hint: say under decide",
+    ),
+    "plausible by a cost": (
+        "{metric: log_loss, at_most: 0.68}",
+        "{kind: plausible, metric: cost}",
+        "gates.0.metric: got cost, expected decide.costs",
+    ),
+    "two ways to decide": (
+        "  monitoring:",
+        "  decide: {threshold: 0.4, best: f1}\n  monitoring:",
+        "decide: got .*, expected one of threshold and best, not both",
+    ),
+    "own metric that is not there": (
+        "  gates:",
+        "  metrics: {lost: {function: .features.money_lost, better: lower}}\n  gates:",
+        r"metrics.lost.function: got .features.money_lost, expected an importable module and a name in it .Attr.*",
+    ),
+    "own metric that is no function": (
+        "  gates:",
+        "  metrics: {lost: {function: .source.FAULTS, better: lower}}\n  gates:",
+        r"metrics.lost.function: got .source.FAULTS, expected a function of labels and predictions .TypeError.*",
+    ),
+    "own metric under a taken name": (
+        "  gates:",
+        "  metrics: {brier: {function: .features.build, better: lower}}\n  gates:",
+        "attributes: got .*, expected metrics under names of their own, got brier",
     ),
     "no path": ("schema: .schema.Rides", "schema: Rides", "schema: got 'Rides', expected .*"),
     "bad duration": (
@@ -346,6 +377,10 @@ LINE_OF = {
     "lookup by the label": "by: [is_late]",
     "feature of a kind no model takes": "columns: [line, passengers, crowding",
     "feature function that fails": "python: .features.build",
+    "two ways to decide": "  decide:",
+    "own metric that is not there": "  metrics:",
+    "own metric that is no function": "  metrics:",
+    "own metric under a taken name": "attributes:",
 }
 LAKE_TABLES = {"quarantine", "profiles"}
 
@@ -453,6 +488,29 @@ def test_what_only_classes_have_is_no_part_of_a_regression(tmp_path: Path) -> No
     assert all("expected one of rmse, mae, mape, pinball. Hint: label.task is regression" in line for line in gates)
     where = f":{_line(text, 'is_unbalance')}: models.gbm.params.is_unbalance: got is_unbalance, expected no such"
     assert where in parameter
+
+
+def test_a_regression_decides_nothing(tmp_path: Path) -> None:
+    """And has no quantile to judge by unless its models predict one."""
+    text = _changed("task: binary", "task: regression").replace("column: is_late", "column: passengers")
+    text = text.replace("inputs: [line, passengers]", "inputs: [line]").replace(
+        "  gates:", "  decide: {best: f1}\n  gates:"
+    )
+    text = text.replace("metric: log_loss, at_most", "metric: pinball, at_most")
+    with pytest.raises(SpecError) as caught:
+        _resolve(tmp_path / "defs.yaml", text)
+    told = str(caught.value)
+    assert f":{_line(text, 'decide:')}: decide: got decide with label.task regression, expected label.task: bin" in told
+    assert "gates.0.metric: got pinball, expected models of one quantile" in told
+
+
+def test_an_own_metric_is_found_and_may_be_gated(tmp_path: Path) -> None:
+    """Like other Python of the author, by its path."""
+    text = _changed("{metric: log_loss, at_most: 0.68}", "{metric: lost, at_most: 9, confidence: 0.9, newest: 2d}")
+    text = text.replace("  gates:", "  metrics: {lost: {function: numpy.dot, better: lower}}\n  gates:")
+    found = _resolve(tmp_path / "defs.yaml", text)
+    assert found.metrics["lost"] is np.dot
+    assert found.spec.gates[0].name == "lost_at_most_9_0_on_the_newest_2d_with_confidence_0_9"
 
 
 def test_retraining_needs_no_pause(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import log_loss
+from sklearn.metrics import root_mean_squared_error as rmse
 
 from ml_platform.contracts.errors import NotEnoughRows
 from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.training.baselines import predict_baselines
 from ml_platform.training.fitting import fit_model
 from ml_platform.training.trainer import Trained
-from ml_platform.validation.metrics import log_loss, rmse
 
 COLUMNS = ["carrier", "hour", "noise", "is_wet"]
 SIZES = {"train": 1200, "validation": 400, "holdout": 400}

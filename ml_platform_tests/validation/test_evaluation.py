@@ -31,7 +31,7 @@ def _evaluate(champion: ChampionScores | None, candidate: FloatArray = CHANCES) 
         baselines={"prior": PRIOR},
         champion=champion,
         gates=[AT_MOST, NOT_WORSE, BETTER],
-        task="binary",
+        measure="binary",
     )
 
 
@@ -116,10 +116,11 @@ def test_a_regression_is_measured_by_its_own_metrics() -> None:
         baselines={"prior": np.full(ROWS, 30.0)},
         champion=ChampionScores(3, minutes - 2, NEW),
         gates=gates,
-        task="regression",
+        measure="regression",
     )
-    assert found.metrics["candidate"] == pytest.approx({"rmse": 1, "mae": 1})
-    assert found.metrics["champion"] == pytest.approx({"rmse": 2, "mae": 2})
+    of_candidate, of_champion = found.metrics["candidate"], found.metrics["champion"]
+    assert (of_candidate["rmse"], of_candidate["mae"]) == (pytest.approx(1), pytest.approx(1))
+    assert (of_champion["rmse"], of_champion["mae"]) == (pytest.approx(2), pytest.approx(2))
     assert [verdict.outcome for verdict in found.verdicts] == ["pass", "pass"]
     assert (found.verdicts[1].rows, found.verdicts[1].reference) == (ROWS // 2, pytest.approx(2))
 
@@ -142,6 +143,6 @@ def test_a_duel_with_confidence_asks_the_bootstrap_on_those_rows() -> None:
         baselines={"prior": PRIOR},
         champion=champion,
         gates=gates,
-        task="binary",
+        measure="binary",
     )
     assert [verdict.outcome for verdict in found.verdicts] == ["pass", "inconclusive", "pass"]

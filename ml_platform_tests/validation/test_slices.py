@@ -35,7 +35,7 @@ def _verdict(candidate: FloatArray, gate: Gate = GATE, champion: ChampionScores 
         baselines={"prior": np.full(ROWS, 0.5)},
         champion=present,
         gates=[gate],
-        task="binary",
+        measure="binary",
         slices={"carrier": CARRIERS.tolist()},
     ).verdicts[0]
 

@@ -14,10 +14,11 @@ Positive = Annotated[float, Field(gt=0)]
 class Gate(SpecPart):
     """One condition for promotion: a bound on a metric, or a comparison with the champion or the best baseline.
 
-    A comparison with `confidence` passes only if the margin is kept for certain, by the one-sided bound of a paired
-    bootstrap on the same rows; between certain and refuted it is inconclusive. With `per`, columns of the features, it
-    fails if the candidate is surely worse by more than the margin on any value of any of them. With `newest` it looks
-    at that last stretch of the holdout alone.
+    With `confidence` it passes only if the bound or the margin is kept for certain, by the one-sided bound of a
+    bootstrap, paired on the same rows in a comparison; between certain and refuted it is inconclusive. With `per`,
+    columns of the features, it fails if the candidate is surely worse by more than the margin on any value of any of
+    them. With `newest` it looks at that last stretch of the holdout alone. On fewer than `rows_at_least` rows (500, of
+    a slice 200, where it is left out) it is inconclusive.
     """
 
     kind: Literal["metric"] = "metric"
@@ -42,8 +43,6 @@ class Gate(SpecPart):
             raise ValueError(
                 f"expected exactly one of {names}" + (f" with versus: {self.versus}" if self.versus else "")
             )
-        if self.confidence is not None and self.versus is None:
-            raise ValueError("expected confidence only with versus: a bound is compared as it stands")
         if self.per is not None and self.worse_by_at_most is None:
             raise ValueError("expected per only with versus and worse_by_at_most: it looks for slices that are worse")
         return self
@@ -57,14 +56,15 @@ class Gate(SpecPart):
     @property
     def name(self) -> str:
         """A statement that is true when the gate passes; names the asset check."""
-        newest = "" if self.newest is None else f"_on_the_newest_{self.newest.days}d"
-        if self.versus is None:
-            word = "at_least" if self.at_most is None else "at_most"
-            return f"{self.metric}_{word}_{self.bound}{newest}".replace(".", "_").replace("-", "minus_")
-        certainly = "" if self.confidence is None else f"_with_confidence_{self.confidence}".replace(".", "_")
         per = f"_per_{'_'.join(self.per)}" if self.per else ""
-        compared = f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}"
-        return f"{compared}{per}{newest}{certainly}"
+        newest = "" if self.newest is None else f"_on_the_newest_{self.newest.days}d"
+        rows = "" if self.rows_at_least is None else f"_on_{self.rows_at_least}_rows_or_more"
+        certainly = "" if self.confidence is None else f"_with_confidence_{self.confidence}"
+        if self.versus is None:
+            said = f"{'at_least' if self.at_most is None else 'at_most'}_{self.bound}"
+        else:
+            said = f"{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}"
+        return f"{self.metric}_{said}{per}{newest}{rows}{certainly}".replace(".", "_").replace("-", "minus_")
 
 
 class ServedGate(SpecPart):
@@ -97,8 +97,9 @@ class ServedGate(SpecPart):
 class PlausibleGate(SpecPart):
     """Whether the candidate is not too good to be true beside the versions before it.
 
-    A metric that is better than the best of the last `versions` by more than `times` their spread looks like a feature
-    that tells the label. Fewer than three versions cannot tell, and pass.
+    An error that is less than the least of the last `versions` by more than `times` their spread looks like a feature
+    that tells the label; all as logarithms of shares of the prior's error. Fewer than three versions cannot tell, and
+    pass.
     """
 
     kind: Literal["plausible"]
@@ -114,6 +115,11 @@ class PlausibleGate(SpecPart):
     @property
     def name(self) -> str:
         """A statement that is true when the gate passes; names the asset check."""
+        return f"{self.stem}_beside_{self.versions}_versions"
+
+    @property
+    def stem(self) -> str:
+        """What the names of all such gates on this metric begin with."""
         return f"{self.metric}_not_too_good_to_be_true"
 
 
@@ -141,7 +147,9 @@ class Costs(SpecPart):
 class Decide(SpecPart):
     """At which probability a binary model says yes: a fixed `threshold`, or the best one on the validation part.
 
-    With `costs` that is the one with the least mean cost; with `best: f1` the one with the largest F1.
+    With `costs` that is the one with the least mean cost; with `best: f1` the one with the largest F1. A threshold or
+    `best: f1` beside costs decides, and the costs are measured. Left out, the server decides nothing, and F1 is that
+    of 0.5.
     """
 
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -150,11 +158,14 @@ class Decide(SpecPart):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if sum(each is not None for each in (self.threshold, self.best)) + (self.costs is not None) > 1 and not (
-            self.threshold is not None and self.costs is not None and self.best is None
-        ):
-            raise ValueError("expected one of threshold, costs and best, or a threshold with costs to measure")
+        if self.threshold is not None and self.best is not None:
+            raise ValueError("expected one of threshold and best, not both")
         return self
+
+    @property
+    def decides(self) -> bool:
+        """Whether the author asked for decisions."""
+        return self.threshold is not None or self.costs is not None or self.best is not None
 
 
 class OwnMetric(SpecPart):
