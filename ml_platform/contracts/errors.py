@@ -15,6 +15,7 @@ is a value (a verdict, a step), not an error.
     │   └── ShapeMismatch        two arrays that must agree do not
     ├── TrainingError
     │   ├── ClusterUnreachable   no cluster, or one that is too small   (ConnectionError)
+    │   ├── SearchFailed         no trial of a search gave a result     (RuntimeError)
     │   └── WorkerLost           a worker died or ran out of memory     (RuntimeError)
     ├── LakeError
     │   ├── WriteConflict        another writer committed first         (RuntimeError)
@@ -112,6 +113,10 @@ class ClusterUnreachable(TrainingError, ConnectionError):
 
 class WorkerLost(TrainingError, RuntimeError):
     """A worker died on the way, as of too little memory."""
+
+
+class SearchFailed(TrainingError, RuntimeError):
+    """A search has no result: no trial finished, or its study cannot be used. Nothing is registered."""
 
 
 class LakeError(PlatformError):

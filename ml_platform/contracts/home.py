@@ -37,6 +37,11 @@ class Home:
         return f"sqlite:///{self.root / 'ledger.db'}"
 
     @property
+    def studies_url(self) -> str:
+        """SQLAlchemy URL of the studies of searches."""
+        return f"sqlite:///{self.root / 'studies.db'}"
+
+    @property
     def mlflow_url(self) -> str:
         """MLflow tracking and registry URL."""
         return f"sqlite:///{self.root / 'mlflow.db'}"

@@ -12,7 +12,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     Call it before the daemon starts. A run whose process is not known, or whose number another process has, is left.
     """
     started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    dead = [run for run in started if _processes(instance, run) and not any(map(_is_alive, _processes(instance, run)))]
+    dead = [run for run in started if _processes(instance, run) and not any(map(is_alive, _processes(instance, run)))]
     for run in dead:
         instance.report_run_failed(run, "its process ended without a word, most likely when the platform was stopped")
     return [run.run_id for run in dead]
@@ -28,7 +28,8 @@ def _processes(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[int]:
     return found
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether this machine has a process of this number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

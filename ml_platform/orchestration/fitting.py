@@ -1,5 +1,6 @@
 """Fitting a candidate: from a training set to a registered version, logged to the MLflow run it belongs to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +18,10 @@ from ml_platform.orchestration.executing import open_boost
 from ml_platform.orchestration.metadata import picture, version_links
 from ml_platform.orchestration.packaging import package
 from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.searching import search_metadata, searched_models
 from ml_platform.orchestration.tracking import log_fit
 from ml_platform.orchestration.training_rows import read_training_set
+from ml_platform.training.searched import Searched, Searching
 from ml_platform.training.trainer import Trained
 
 
@@ -29,8 +32,9 @@ class Fitted:
     version: ModelVersion
     experiment_id: str
     trained: Trained
+    searched: Mapping[str, Searched]
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self, pipeline: Pipeline) -> dict[str, Any]:
         """Show the candidate in the UI."""
         from ml_platform.validation.plots import importance_plot
 
@@ -40,32 +44,40 @@ class Fitted:
             **({} if self.trained.rounds is None else {"rounds": self.trained.rounds}),
             **({"notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in notes))} if notes else {}),
             "importance": picture(importance_plot(self.trained.importance), "importance"),
+            **search_metadata(pipeline, self.searched),
         }
 
 
-def fit_candidate(pipeline: Pipeline, lake: Lake, models: ModelStore, mlflow: Any, as_of: str) -> Fitted:
+def fit_candidate(
+    pipeline: Pipeline, lake: Lake, models: ModelStore, mlflow: Any, as_of: str, searching: Searching
+) -> Fitted:
     """Fit on the training set of an as-of partition, and register the bundle.
 
     Parameters
     ----------
     mlflow : MlFlow
         The dagster-mlflow resource.
+    searching : Searching
+        How models that ask for a search are searched first.
 
     Raises
     ------
     LeakageFound
         If the rows do not keep their leakage certificate.
+    SearchFailed
+        If a model is searched and no trial finished.
     """
     run = mlflow.active_run().info
     rows = read_training_set(pipeline, lake, as_of)
     require_no_leakage(pipeline, rows, as_of)
-    fit = _fit_of(pipeline.spec)
+    searched = searched_models(pipeline, lake, rows, as_of, mlflow, searching)
+    fit = _fit_of(pipeline.spec, searched)
     trained = fit_models(rows, pipeline.spec, fit)
     with TemporaryDirectory() as folder:
         bundle = package(pipeline, lake, as_of, rows, fit, trained, Path(folder))
         log_fit(mlflow, pipeline, as_of, rows, trained, bundle)
         version = models.register(pipeline.name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run.run_id)
-    return Fitted(version, run.experiment_id, trained)
+    return Fitted(version, run.experiment_id, trained, searched)
 
 
 def fit_models(rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:
@@ -77,5 +89,10 @@ def fit_models(rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:
         return fit_model(rows, spec.features.columns, model, spec.label.task, event_time=spec.event_time, run=run)
 
 
-def _fit_of(spec: PipelineSpec) -> Fit:
-    return Fit(models=spec.models, ensemble=spec.ensemble, spec=spec.model_dump(mode="json", by_alias=True))
+def _fit_of(spec: PipelineSpec, searched: Mapping[str, Searched]) -> Fit:
+    return Fit(
+        models={name: each.model for name, each in searched.items()},
+        ensemble=spec.ensemble,
+        notes=tuple(f"{name}: {each.note}" for name, each in searched.items() if each.note),
+        spec=spec.model_dump(mode="json", by_alias=True),
+    )

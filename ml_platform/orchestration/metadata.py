@@ -32,10 +32,10 @@ def manifest_metadata(manifest: TrainingManifest) -> dict[str, Any]:
     return {"manifest": dg.MetadataValue.md("\n".join(lines)), "manifest_digest": manifest.digest}
 
 
-def preview(frame: pl.DataFrame) -> str:
+def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> str:
     """Give the first rows as a Markdown table."""
-    rows = [[_plain(value) for value in row] for row in frame.head(PREVIEW_ROWS).iter_rows()]
-    lines = [frame.columns, ["---"] * frame.width, *rows]
+    shown = [[_plain(value) for value in row] for row in frame.head(rows).iter_rows()]
+    lines = [frame.columns, ["---"] * frame.width, *shown]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "ml_platform"
+PARENT = "dagster_parent_run_id"  # of a nested run: dagster-mlflow takes one with `dagster_run_id` for that of a step
 MLFLOW_STATUS = {dg.DagsterRunStatus.SUCCESS: "FINISHED", dg.DagsterRunStatus.CANCELED: "KILLED"}
 
 
@@ -75,7 +76,7 @@ def end_abandoned(client: "MlflowClient", instance: dg.DagsterInstance, but: str
     running = [] if experiment is None else client.search_runs([experiment.experiment_id], wanted)
     ended: list[str] = []
     for run in running:
-        run_id = run.data.tags.get("dagster_run_id")
+        run_id = run.data.tags.get("dagster_run_id") or run.data.tags.get(PARENT)
         dagster_run = instance.get_run_by_id(run_id) if run_id else None
         if run_id is None or run_id == but or (dagster_run and not dagster_run.is_finished):
             continue

@@ -16,9 +16,11 @@ from ml_platform.orchestration.judging import asked_version, candidate_of, judge
 from ml_platform.orchestration.metadata import version_links
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.searching import CandidateConfig, begin_searching
 from ml_platform.orchestration.tracking import log_evaluation
 from ml_platform.orchestration.training_rows import read_training_set
 from ml_platform.rollout.promotion import Wait
+from ml_platform.training.studies import Studies
 
 
 class EndpointConfig(dg.Config):
@@ -46,12 +48,15 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
     )
     def candidate(
         context: dg.AssetExecutionContext,
+        config: CandidateConfig,
         lake: dg.ResourceParam[Lake],
         models: dg.ResourceParam[ModelStore],
+        studies: dg.ResourceParam[Studies],
         mlflow: dg.ResourceParam[Any],
     ) -> dg.MaterializeResult:
-        fitted = fit_candidate(pipeline, lake, models, mlflow, context.partition_key)
-        return dg.MaterializeResult(metadata=fitted.metadata())
+        searching = begin_searching(context, config, pipeline, studies)
+        fitted = fit_candidate(pipeline, lake, models, mlflow, context.partition_key, searching)
+        return dg.MaterializeResult(metadata=fitted.metadata(pipeline))
 
     return candidate
 

@@ -30,6 +30,7 @@ from ml_platform.features.window_plan import HISTORY
 from ml_platform.orchestration.gate_checks import gate_faults
 from ml_platform.orchestration.model_checks import model_faults, monotone_faults
 from ml_platform.orchestration.running_checks import running_faults
+from ml_platform.orchestration.search_checks import search_faults
 from ml_platform.orchestration.source_readers import reader_of, source_faults
 from ml_platform.orchestration.spec_checks import (
     Types,
@@ -140,6 +141,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         *task_faults(spec),
         *model_faults(spec),
         *running_faults(spec),
+        *search_faults(spec),
     ]:
         raise refusal(path, faults)
     try:

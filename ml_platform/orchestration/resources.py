@@ -19,6 +19,7 @@ from ml_platform.features.online import OnlineStore
 from ml_platform.ledger.store import SqlLedger
 from ml_platform.orchestration.mlflow_run import mlflow_run
 from ml_platform.registry.store import MlflowStore
+from ml_platform.training.studies import Studies
 
 DEFAULT_SERVER = "http://127.0.0.1:8400"
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5000"
@@ -56,6 +57,11 @@ def open_target() -> LocalTarget:
 def open_online() -> OnlineStore:
     """Give the lookup tables where the model server finds them."""
     return OnlineStore(home().online)
+
+
+def open_studies() -> Studies:
+    """Give the studies of searches: under the home folder, or in the database at `$ML_PLATFORM_STUDIES`."""
+    return Studies(os.environ.get("ML_PLATFORM_STUDIES") or home().studies_url)
 
 
 def ledger_url() -> str:
@@ -125,6 +131,7 @@ def platform_resources() -> dict[str, dg.ResourceDefinition]:
     """Give every resource that the assets ask for, by name."""
     makers: dict[str, Callable[[], object]] = {
         "lake": open_lake, "ledger": open_ledger, "models": open_models, "target": open_target, "online": open_online,
+        "studies": open_studies,
     }  # fmt: skip
     resources = {name: _resource(make) for name, make in makers.items()}
     return resources | {"mlflow": mlflow_run(lambda: (mlflow_url(), home().mlflow_artifacts))}

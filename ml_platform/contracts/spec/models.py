@@ -24,7 +24,7 @@ LabelName = Annotated[str, BeforeValidator(_label)]
 
 
 class Range(SpecPart):
-    """Numbers from `low` to `high`, both included; whole ones if both are, on a logarithmic scale with `log`."""
+    """Numbers from `low` to `high`, both included, on a logarithmic scale with `log`; whole where the parameter is."""
 
     low: float | int
     high: float | int
@@ -46,11 +46,13 @@ class Choices(SpecPart):
 
 
 class Search(SpecPart):
-    """Looks for better parameters before a fit: trials on the rolling-origin folds of the split, seeded.
+    """Looks for better parameters before a fit: `trials` on the rolling-origin folds of the split, seeded.
 
-    `space` names parameters of the model. With `every`, a study serves all as-ofs for so long: until then its best
-    parameters are used again. A new study starts from the best parameters of the one before, unless `warm_start` is
-    off. `pruning` ends a trial whose first folds are worse than the median of those before.
+    `space` names parameters of the model; the loss is the mean over the folds, or that of the one validation part if
+    the split has none. `pruning` ends a trial that is worse after a fold than the median of those before. `timeout`
+    ends the search, which then takes the best so far. With `every`, the parameters of a study serve all as-ofs until it
+    is so old; without it each as-of is searched. A new study starts from the best parameters of the one before, unless
+    `warm_start` is off.
     """
 
     trials: Annotated[int, Field(ge=1, le=10_000)]

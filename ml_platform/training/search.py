@@ -1,0 +1,179 @@
+"""Search: which parameters of a model make the loss on the folds smallest, asked trial by trial of a seeded sampler.
+
+What is tried next depends on the seed, the slot and the trials before, not on the process: a search that was stopped
+and goes on ends like one that was not, as long as no timeout cut either of them.
+"""
+
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.contracts.errors import SearchFailed, examples
+from ml_platform.contracts.spec import Search
+from ml_platform.training.executor import Executor, Failure, LocalExecutor
+from ml_platform.training.space import distributions
+from ml_platform.training.studies import Study
+from ml_platform.training.trials import Asked, Question, Trial, lost, try_parameters
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+MEDIAN_OF_AT_LEAST = 5  # complete trials, before any is pruned
+THREADS = {"lightgbm": "num_threads", "xgboost": "nthread"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search came to.
+
+    Parameters
+    ----------
+    best : Trial
+        The complete trial with the least loss.
+    trials : tuple of Trial
+        All of them, by slot.
+    resumed : int
+        How many of them an earlier run of this search had done.
+    start : mapping or None
+        What the first trial was given, where the search did not begin from nothing.
+    """
+
+    best: Trial
+    trials: tuple[Trial, ...]
+    resumed: int
+    start: Mapping[str, Any] | None
+
+
+def run_search(
+    question: Question,
+    study: Study,
+    executor: Executor,
+    told: Callable[[Trial], None],
+    start: Mapping[str, Any] | None = None,
+    *,
+    again: bool = False,
+) -> Outcome:
+    """Search, or go on searching, until there are enough trials or the time is up.
+
+    Parameters
+    ----------
+    question : Question
+        Its model says how it is searched.
+    study : Study
+        Remembers what was tried. One that is finished is not gone on with, unless more trials are wanted.
+    executor : Executor
+        Runs `parallel` trials at a time; what is asked next waits for all of them.
+    told : function
+        Called with each trial that ended here.
+    start : mapping, optional
+        Parameters that the first trial of a new study takes.
+    again : bool
+        Go on also where the timeout had ended the search.
+
+    Raises
+    ------
+    SearchFailed
+        If no trial came to an end, with the reasons; or if another process runs the study.
+    """
+    search = _search_of(question)
+    left = study.give_up_left()
+    first = study.start_from(start)
+    given = left if first is None else {0: first} | left
+    ended = study.trials()[: search.trials]
+    resumed = len(ended)
+    wanted = 0 if study.is_finished(search.trials) and not again else search.trials
+    batches = _Batches(_sharing_cores(question, search, executor), search, study, executor, _deadline(search))
+    while len(ended) < wanted and batches.has_time:
+        for trial in batches.run(ended, given):
+            ended.append(trial)
+            told(trial)
+    outcome = Outcome(_best(study.name, ended), tuple(ended), resumed, first)
+    study.finish(outcome.best, search.trials)
+    return outcome
+
+
+class _Batches:
+    """Asks and tells as many trials at a time as run in parallel."""
+
+    def __init__(self, question: Question, search: Search, study: Study, executor: Executor, deadline: float) -> None:
+        self._attempt = partial(try_parameters, question)
+        self._question, self._search, self._study, self._executor = question, search, study, executor
+        self._deadline = deadline
+        self._space = distributions(question.model)
+
+    @property
+    def has_time(self) -> bool:
+        return time.monotonic() < self._deadline
+
+    def run(self, ended: list[Trial], given: Mapping[int, Mapping[str, Any]]) -> list[Trial]:
+        """Run the next trials; a batch ends at a multiple of its size, also after a restart within it."""
+        parallel, begin = self._search.parallel, len(ended)
+        slots = range(begin, min((begin // parallel + 1) * parallel, self._search.trials))
+        asked = [self._study.ask(slot, _sampler(self._question.model.seed, slot, given), self._space) for slot in slots]
+        bars = _bars(ended, len(self._question.folds) - 1) if self._search.pruning else ()
+        seconds = None if math.isinf(self._deadline) else self._deadline - time.monotonic()
+        trials = [Asked(slot, trial.params, bars, seconds) for slot, trial in zip(slots, asked, strict=True)]
+        found = self._executor.map(self._attempt, trials)
+        done = [_trial(*each) for each in zip(trials, found, strict=True)]
+        for trial, each in zip(asked, done, strict=True):
+            self._study.tell(trial, each)
+        return done
+
+
+def _trial(asked: Asked, found: Trial | Failure) -> Trial:
+    return lost(asked, found) if isinstance(found, Failure) else found
+
+
+def _search_of(question: Question) -> Search:
+    search = question.model.search
+    assert search is not None  # noqa: S101 - nobody searches a model without
+    return search
+
+
+def _sampler(seed: int, slot: int, given: Mapping[int, Mapping[str, Any]]) -> "BaseSampler":
+    """Give the sampler of one slot, the same whatever process asks."""
+    from optuna.samplers import TPESampler
+
+    from ml_platform.training.given import Given
+
+    return Given(given[slot]) if slot in given else TPESampler(seed=seed + slot)
+
+
+def _bars(ended: list[Trial], folds: int) -> tuple[float, ...]:
+    """Give, for each fold but the last, the median of what complete trials had for a mean after it."""
+    complete = [trial.losses for trial in ended if trial.state == "complete"]
+    if len(complete) < MEDIAN_OF_AT_LEAST:
+        return ()
+    return tuple(median(math.fsum(losses[:number]) / number for losses in complete) for number in range(1, folds + 1))
+
+
+def _sharing_cores(question: Question, search: Search, executor: Executor) -> Question:
+    """Divide the cores of this machine between the trials that run at a time on it."""
+    name = THREADS.get(question.model.kind)
+    if name is None or search.parallel == 1 or not isinstance(executor, LocalExecutor):
+        return question
+    return replace(question, threads={name: max(1, (os.cpu_count() or 1) // search.parallel)})
+
+
+def _deadline(search: Search) -> float:
+    return math.inf if search.timeout is None else time.monotonic() + search.timeout.total_seconds()
+
+
+def _best(name: str, ended: list[Trial]) -> Trial:
+    complete = [trial for trial in ended if trial.state == "complete"]
+    if complete:
+        return min(complete, key=lambda trial: (trial.loss, trial.slot))
+    reasons = Counter(trial.reason for trial in ended).most_common()
+    raise SearchFailed.because(
+        f"search {name}",
+        got=f"{len(ended)} trials and none that finished ({examples(f'{count} x {why}' for why, count in reasons)})",
+        expected="at least one",
+        hint="mend what the reasons say, narrow the space or allow a longer timeout; or launch the candidate with "
+        "search: never",
+    )
