@@ -1,0 +1,235 @@
+"""A search: seeded, pruned, bounded, and the same whether or not it was stopped in the middle."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_platform.contracts.errors import SearchFailed
+from ml_platform.training import studies as studies_module
+from ml_platform.training.search import Outcome, run_search
+from ml_platform.training.studies import Owner, Studies, Study
+from ml_platform.training.trials import Asked, Trial
+from ml_platform_tests.training.searches import Formula, Killed, bowl, open_study, place_of, question_of
+
+
+@pytest.fixture
+def studies(tmp_path: Path) -> Studies:
+    """Give an empty database of studies."""
+    return Studies(f"sqlite:///{tmp_path / 'studies.db'}")
+
+
+def _run(study: Study, executor: Formula | None = None, **options: Any) -> Outcome:
+    start, again = options.pop("start", None), options.pop("again", False)
+    return run_search(question_of(**options), study, executor or Formula(), lambda _: None, start, again=again)
+
+
+def _told(outcome: Outcome) -> list[Any]:
+    return [(each.slot, each.params, each.losses, each.state) for each in outcome.trials]
+
+
+def test_a_search_finds_the_bottom_of_a_bowl(studies: Studies) -> None:
+    """And keeps it for later: with forty trials the best is near, and far better than the first ten are by chance."""
+    outcome = _run(open_study(studies), trials=40)
+    assert outcome.best.loss == min(each.loss for each in outcome.trials)
+    assert outcome.best.params["learning_rate"] == pytest.approx(0.1, abs=0.05)
+    assert outcome.best.params["num_leaves"] == pytest.approx(20, abs=5)
+    assert outcome.best.loss < min(each.loss for each in outcome.trials[:10])
+    [kept] = studies.found("made_up", "gbm", "2020-02-01")
+    assert (kept.params, kept.loss, kept.trials) == (outcome.best.params, outcome.best.loss, 40)
+
+
+def test_equal_seeds_search_equally_and_other_seeds_do_not(studies: Studies) -> None:
+    first = _run(open_study(studies))
+    assert _told(_run(open_study(studies, digest="again"))) == _told(first)
+    question = question_of()
+    other = replace(question, model=question.model.model_copy(update={"seed": 8}))
+    assert _told(run_search(other, open_study(studies, digest="other"), Formula(), lambda _: None)) != _told(first)
+
+
+@pytest.mark.parametrize(("parallel", "dies_at"), [(1, 0), (1, 11), (3, 4)])
+def test_a_killed_search_goes_on_and_ends_as_if_it_had_not_been(studies: Studies, parallel: int, dies_at: int) -> None:
+    """No finished trial is done twice."""
+    undisturbed = _run(open_study(studies, digest="undisturbed"), parallel=parallel)
+    with pytest.raises(Killed):
+        _run(open_study(studies), Formula(dies_at=dies_at), parallel=parallel)
+    executor = Formula()
+    outcome = _run(open_study(studies), executor, parallel=parallel)
+    assert outcome.resumed == dies_at // parallel * parallel
+    assert [each.slot for each in executor.asked] == list(range(outcome.resumed, 12))
+    assert _told(outcome) == _told(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["set_user_attr:asked", "set_user_attr:told", "tell"])
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_search_killed_between_two_writes_ends_the_same(
+    studies: Studies, call: str, parallel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Just before, and just after, a trial is given its slot, its result and its state."""
+
+    def formula(asked: Asked) -> Trial:
+        return replace(bowl(asked), state="pruned" if asked.slot % 2 else "complete")
+
+    undisturbed = _run(open_study(studies, digest="undisturbed"), Formula(formula), parallel=parallel)
+    for number, is_done_first in enumerate([False, True] * 2):
+        with monkeypatch.context() as patched:
+            _die_in(patched, call, 4 + number // 2, is_done_first=is_done_first)
+            with pytest.raises(Killed):
+                _run(open_study(studies, digest=str(number)), Formula(formula), parallel=parallel)
+        outcome = _run(open_study(studies, digest=str(number)), Formula(formula), parallel=parallel)
+        assert _told(outcome) == _told(undisturbed)
+
+
+def _die_in(patched: pytest.MonkeyPatch, call: str, at: int, *, is_done_first: bool) -> None:
+    """Die in the call of that kind for one trial."""
+    import optuna
+
+    name, _, key = call.partition(":")
+    owner = optuna.Trial if key else optuna.Study
+    real, calls = getattr(owner, name), iter(range(1000))
+
+    def dying(self: Any, *args: Any, **options: Any) -> Any:
+        is_it = (not key or args[0] == key) and next(calls) == at
+        result = real(self, *args, **options) if is_done_first or not is_it else None
+        if is_it:
+            raise Killed
+        return result
+
+    patched.setattr(owner, name, dying)
+
+
+def test_a_study_that_a_live_process_runs_is_left_to_it(studies: Studies) -> None:
+    """Its owner is asked about by name; once it is gone the study is taken over."""
+    with pytest.raises(Killed):
+        _run(open_study(studies, Owner("host 1 run-a", lambda _: True)), Formula(dies_at=3))
+    asked: list[str] = []
+
+    def lives(owner: str) -> bool:
+        asked.append(owner)
+        return False
+
+    with pytest.raises(
+        SearchFailed, match=r"got a trial that host 1 run-a runs, expected one run of a study at a time"
+    ):
+        _run(open_study(studies, Owner("host 2 run-b", lives)))
+    assert asked == ["host 1 run-a"]
+    assert len(_run(open_study(studies, Owner("host 2 run-b", lambda _: True))).trials) == 12
+
+
+def test_a_trial_that_crashes_is_kept_with_its_reason_and_the_search_goes_on(studies: Studies) -> None:
+    def formula(asked: Asked) -> Trial:
+        if asked.slot == 2:
+            raise ValueError("no leaf\nis left")
+        return bowl(asked)
+
+    outcome = _run(open_study(studies), Formula(formula))
+    failed = [each for each in outcome.trials if each.state == "failed"]
+    assert [(each.slot, each.reason) for each in failed] == [(2, "ValueError: no leaf is left")]
+    assert len(outcome.trials) == 12
+
+
+def test_a_search_without_a_finished_trial_tells_why_and_may_be_tried_again(studies: Studies) -> None:
+    """Each reason once, with how often; the next run does not find a study that is spent."""
+
+    def broken(asked: Asked) -> Trial:
+        raise ValueError("too dark" if asked.slot else "too late")
+
+    with pytest.raises(
+        SearchFailed, match=r"got 4 trials and none that finished \(3 x ValueError: too dark, 1 x Value"
+    ):
+        _run(open_study(studies), Formula(broken), trials=4)
+    assert list(studies.found("made_up", "gbm", "2020-02-01")) == []
+    outcome = _run(open_study(studies), trials=4)
+    assert (len(outcome.trials), outcome.resumed) == (4, 0)
+
+
+def test_a_pruned_trial_never_wins(studies: Studies) -> None:
+    def formula(asked: Asked) -> Trial:
+        trial = bowl(asked)
+        return replace(trial, state="pruned", losses=(0.0,)) if asked.slot == 5 else trial
+
+    outcome = _run(open_study(studies), Formula(formula))
+    assert outcome.best.slot != 5
+    assert outcome.trials[5].state == "pruned"
+
+
+def test_trials_are_pruned_by_the_median_of_complete_ones_once_there_are_five(studies: Studies) -> None:
+    """The bar after a fold is the median of the means up to it; the last fold has none."""
+
+    def formula(asked: Asked) -> Trial:
+        return replace(bowl(asked), losses=(float(asked.slot), 10.0, 0.0))
+
+    executor = Formula(formula)
+    _run(open_study(studies), executor, folds=3, trials=7)
+    assert [each.bars for each in executor.asked] == [()] * 5 + [(2.0, 6.0), (2.5, 6.25)]
+    executor = Formula(formula)
+    _run(open_study(studies, digest="unpruned"), executor, folds=3, trials=7, pruning=False)
+    assert {each.bars for each in executor.asked} == {()}
+
+
+def test_a_new_study_starts_from_what_it_is_given_and_keeps_that(studies: Studies) -> None:
+    """Also if it is killed at once, and another start is at hand when it goes on."""
+    start = {"learning_rate": 0.11, "num_leaves": 21}
+    with pytest.raises(Killed):
+        _run(open_study(studies), Formula(dies_at=0), start=start)
+    outcome = _run(open_study(studies), start={"learning_rate": 0.4, "num_leaves": 4})
+    assert outcome.trials[0].params == outcome.start == start
+
+
+def test_more_trials_go_on_with_the_same_study_and_fewer_look_at_the_first(studies: Studies) -> None:
+    few = _run(open_study(studies), trials=6)
+    executor = Formula()
+    more = _run(open_study(studies), executor, trials=12)
+    assert [each.slot for each in executor.asked] == list(range(6, 12))
+    assert _told(more) == _told(_run(open_study(studies, digest="at once"), trials=12))
+    assert _told(_run(open_study(studies), trials=6)) == _told(few)
+
+
+def test_the_timeout_ends_a_search_with_the_best_so_far(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No trial begins after it; it counts as finished, unless it is asked to go on."""
+    clock = _Clock()
+    monkeypatch.setattr("ml_platform.training.search.time.monotonic", clock)
+    executor = Formula(lambda asked: clock.after(25.0, bowl(asked)))
+    outcome = _run(open_study(studies), executor, timeout="1m")
+    assert len(outcome.trials) == 3
+    assert [each.seconds for each in executor.asked] == [60.0, 35.0, 10.0]
+    assert len(_run(open_study(studies), executor, timeout="1m").trials) == 3
+    assert len(_run(open_study(studies), executor, timeout="1m", again=True).trials) == 6
+
+
+class _Clock:
+    """Stands still unless told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def after(self, seconds: float, trial: Trial) -> Trial:
+        self.now += seconds
+        return trial
+
+
+def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SearchFailed, match=r"studies at sqlite:///.*expected a database that can be read and written"):
+        Studies(f"sqlite:///{tmp_path}/file/studies.db?timeout=0").open(place_of(), Owner("me", lambda _: True))
+    studies_of = Studies("postgresql+psycopg://me:hunter2@127.0.0.1:9/x?connect_timeout=1")
+    with pytest.raises(SearchFailed, match=r"studies at postgresql\+psycopg://me:\*\*\*@127\.0\.0\.1:9/x") as caught:
+        list(studies_of.found("made_up", "gbm", "2020-02-01"))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Restore what a study sets for the process."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    yield
+    optuna.logging.set_verbosity(before)
+    assert studies_module.BUSY_TIMEOUT_S
