@@ -29,6 +29,7 @@ KNOWN_SHARE = 0.99  # of the targets, for whom a split waits
 QUARANTINE_AT_LEAST = 0.05
 TAKEN_NAMES = (PARTITION, DAY, LABEL, KNOWN_AT, PART)
 TRAILING = 28
+FOLDS_AT_MOST = 3  # of a search
 GATES: Mapping[Task, tuple[Mapping[str, Any], ...]] = {
     "binary": (
         {"metric": "roc_auc", "versus": "baseline", "better_by": 0.02},
@@ -148,7 +149,7 @@ def _values(
     known = {"known_at": wanted.known_at} if wanted.known_at else {"known_after": wanted.known_after or KNOWN_AFTER}
     yield "label", {"column": wanted.label, "task": task, **known}
     yield "known_assumed", wanted.known_at is None and wanted.known_after is None
-    yield "split", _split(span)
+    yield "split", _split(span, FOLDS_AT_MOST if wanted.level >= 3 else 0)
     # Rows without a time count with the first partition of their file: there they are many.
     faulty = sample.unreadable_share + sample.timeless / (sample.timeless + span.usual)
     yield "quarantine_at_most", max(QUARANTINE_AT_LEAST, math.ceil(150 * faulty) / 100)
@@ -162,12 +163,15 @@ def _values(
     yield "cool_down", f"{window}d"
 
 
-def _split(span: Span) -> dict[str, str]:
+def _split(span: Span, folds_at_most: int) -> dict[str, Any]:
     parts = {
         "train": span.train, "train_at_least": max(1, span.train // 2), "validation": span.held_out,
         "holdout": span.held_out, "embargo": span.delay, "label_delay": span.delay,
     }  # fmt: skip
-    return {part: f"{days}d" for part, days in parts.items() if days}
+    split: dict[str, Any] = {part: f"{days}d" for part, days in parts.items() if days}
+    spare = span.train - parts["train_at_least"] - span.delay  # what the folds before the newest may judge on
+    folds = min(folds_at_most, 1 + max(0, spare) // span.held_out)
+    return split | ({"folds": folds} if folds > 1 else {})
 
 
 def _volume_change(rows: tuple[int, ...]) -> float:

@@ -66,6 +66,16 @@ def test_each_level_that_exists_loads_and_has_its_parts(level: int, project: Pat
     assert not any(part.is_in(_spec(project)) for part in above)
 
 
+def test_the_third_level_searches_on_as_many_folds_as_the_data_leave_room_for(project: Path) -> None:
+    made, _ = new_pipeline("parcels", said(level=3), project / "mine" / "defs")
+    spec = _spec(project)
+    folds, train = spec["split"]["folds"], made.span.train  # type: ignore[index]
+    assert 2 <= folds <= 3
+    assert train - (folds - 1) * made.span.held_out - made.span.delay >= max(1, train // 2)
+    searched = spec["models"]["gbm"]  # type: ignore[index]
+    assert not searched["params"].keys() & searched["search"]["space"].keys()
+
+
 def test_a_number_becomes_a_regression(project: Path) -> None:
     made, _ = new_pipeline("parcels", said(target="hours"), project / "mine" / "defs")
     assert made.task == "regression"
@@ -119,10 +129,10 @@ REFUSED = {
     "a name that is taken": ({}, "taken", SpecError, "got a pipeline of this name"),
     "a name that cannot be": ({}, "My Parcels", SpecError, "NAME: got 'My Parcels'"),
     "a level that is not there": (
-        {"level": 3},
+        {"level": 4},
         "parcels",
         SpecError,
-        "--level 3: got search, which does not exist yet",
+        "--level 4: got gradual rollout, which does not exist yet",
     ),
     "no files": ({"data": "nothing/*.csv"}, "parcels", SourceUnreadable, "got no file"),
     "an unknown time": ({"time": "sent"}, "parcels", SpecError, "did you mean sent_at"),
