@@ -35,6 +35,10 @@ GATES: Mapping[Task, tuple[Mapping[str, Any], ...]] = {
         {"metric": "roc_auc", "versus": "baseline", "better_by": 0.02},
         {"metric": "log_loss", "versus": "champion", "worse_by_at_most": 0.005},
     ),
+    "multiclass": (
+        {"metric": "log_loss", "versus": "baseline", "better_by": 0.02},
+        {"metric": "log_loss", "versus": "champion", "worse_by_at_most": 0.005},
+    ),
     "regression": (
         {"metric": "rmse", "versus": "baseline", "better_by": 0.0},
         {"metric": "mae", "versus": "baseline", "better_by": 0.0},

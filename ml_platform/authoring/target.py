@@ -8,6 +8,7 @@ from ml_platform.contracts.metrics import Task
 KNOWN_AT_LEAST = 300
 OF_EACH_AT_LEAST = 30
 FEW_NUMBERS = 10  # integers with so few values may be classes
+CLASSES_AT_MOST = 20  # more are rather names than outcomes
 
 
 def require_target(target: pl.Series, asked: Task | None) -> Task:
@@ -26,7 +27,7 @@ def require_target(target: pl.Series, asked: Task | None) -> Task:
     if len(distinct) == 1:
         raise _refused(target, f"always {distinct[0]}", "two values or more", "mend --target-sql or --where")
     if target.dtype == pl.String:
-        raise _words(target, distinct)
+        return _of_words(target, distinct, asked)
     if not target.dtype.is_numeric() and target.dtype != pl.Boolean:
         raise _refused(target, str(target.dtype), "a number or true and false", "name a --target-sql that gives one")
     return _of_numbers(target, distinct, asked)
@@ -39,15 +40,34 @@ def _of_numbers(target: pl.Series, distinct: pl.Series, asked: Task | None) -> T
         raise _refused(target, f"{len(distinct)} numbers", "0 and 1, or true and false", hint)
     if asked is None and not is_binary and target.dtype == pl.Int64 and len(distinct) <= FEW_NUMBERS:
         got = f"{len(distinct)} whole numbers ({examples(distinct)}): classes or amounts?"
-        hint = "--task regression if they are amounts; there is no multiclass task yet, --target-sql picks one class"
+        hint = "--task multiclass if they are classes, --task regression if they are amounts"
         raise _refused(target, got, "a task that fits one way", hint)
+    if asked == "multiclass":
+        return _of_classes(target, distinct)
     if asked == "regression" and target.dtype == pl.Boolean:
         raise _refused(target, "true and false", "numbers", "--task binary")
     task: Task = asked or ("binary" if is_binary else "regression")
     if task == "binary":
-        fewest = target.drop_nulls().value_counts()["count"].min()
-        _require_rows(int(str(fewest)), OF_EACH_AT_LEAST, f"{target.name}: rows of its rarer value")
+        _require_each(target)
     return task
+
+
+def _of_classes(target: pl.Series, distinct: pl.Series) -> Task:
+    if target.dtype not in (pl.String, pl.Int64):
+        hint = (
+            "--task binary" if target.dtype == pl.Boolean else "--task regression, or a --target-sql of whole numbers"
+        )
+        raise _refused(target, str(target.dtype), "words or whole numbers, as --task is multiclass", hint)
+    if len(distinct) > CLASSES_AT_MOST:
+        got, hint = f"{len(distinct)} classes ({examples(distinct)})", "join rare ones by --target-sql"
+        raise _refused(target, got, f"at most {CLASSES_AT_MOST}", hint)
+    _require_each(target)
+    return "multiclass"
+
+
+def _require_each(target: pl.Series) -> None:
+    fewest = target.drop_nulls().value_counts()["count"].min()
+    _require_rows(int(str(fewest)), OF_EACH_AT_LEAST, f"{target.name}: rows of its rarest value")
 
 
 def quoted(column: str) -> str:
@@ -55,13 +75,15 @@ def quoted(column: str) -> str:
     return column if column.isidentifier() and column.islower() else '"' + column.replace('"', '""') + '"'
 
 
-def _words(target: pl.Series, distinct: pl.Series) -> SpecError:
+def _of_words(target: pl.Series, distinct: pl.Series, asked: Task | None) -> Task:
     say = f"--target-sql \"{quoted(target.name)} = '{distinct[-1]}'\""
-    if len(distinct) == 2:
-        got, hint = f"two words, {examples(distinct)}", f"say which one is predicted: {say}"
-        return _refused(target, got, "true and false, or 0 and 1", hint)
-    got, hint = f"{len(distinct)} words ({examples(distinct)})", f"predict one of them: {say}"
-    return _refused(target, got, "two classes or a number: there is no multiclass task yet", hint)
+    if asked == "multiclass" or (asked is None and len(distinct) > 2):
+        return _of_classes(target, distinct)
+    got = f"{'two' if len(distinct) == 2 else len(distinct)} words, {examples(distinct)}"
+    if asked == "regression":
+        raise _refused(target, got, "numbers, as --task is regression", "--task multiclass")
+    hint = f"say which one is predicted: {say}; or --task multiclass"
+    raise _refused(target, got, "true and false, or 0 and 1", hint)
 
 
 def _require_rows(got: int, wanted: int, what: str) -> None:

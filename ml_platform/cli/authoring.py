@@ -23,7 +23,7 @@ def new(
     target: Annotated[str | None, typer.Option(help="Column to predict; with --target-sql the name it gets.")] = None,
     target_sql: Annotated[str | None, typer.Option(help="The target as SQL: 'tip / fare >= 0.25'.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition on the rows that count.")] = None,
-    task: Annotated[str | None, typer.Option(help="binary or regression.", rich_help_panel=CHOICES)] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass or regression.", rich_help_panel=CHOICES)] = None,
     key: Annotated[str | None, typer.Option(help="Columns that identify a row: a,b.", rich_help_panel=CHOICES)] = None,
     every: Annotated[str | None, typer.Option(help="day, week or month.", rich_help_panel=CHOICES)] = None,
     timezone: Annotated[str, typer.Option(help="Zone of times without one, and of midnight.")] = "UTC",

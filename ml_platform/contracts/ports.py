@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from ml_platform.contracts.records import Certificate, Decision, DecisionKind, Evaluation, ModelVersion
 
+Predictions = list[Any]  # for each row a number, or a list of one for each class
+
 
 class Ledger(Protocol):
     """The append-only record of decisions, one chain for each pipeline."""
@@ -94,6 +96,12 @@ class Target(Protocol):
         """Make the bundle available to servers; gives its place. Idempotent."""
         ...
 
-    def score(self, pipeline: str, rows: Sequence[Mapping[str, Any]], version: int) -> list[float]:
-        """Score raw rows over HTTP with exactly this version; raises ServerUnreachable."""
+    def score(self, pipeline: str, rows: Sequence[Mapping[str, Any]], version: int) -> Predictions:
+        """Score raw rows over HTTP with exactly this version; of several classes gives each one's probability.
+
+        Raises
+        ------
+        ServerUnreachable
+            If no server answers.
+        """
         ...

@@ -14,6 +14,7 @@ import httpx
 
 from ml_platform.contracts.errors import RequestRejected, ServerUnreachable, ServingError
 from ml_platform.contracts.home import Home
+from ml_platform.contracts.ports import Predictions
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.deployment.ephemeral import ephemeral_server, server_argv
 from ml_platform.deployment.json_rows import plain_rows
@@ -53,8 +54,8 @@ class LocalTarget:
         place = self._home.bundles / version.pipeline / version.digest
         return str(copy_bundle(open_bundle(bundle, version.digest), place).root)
 
-    def score(self, pipeline: str, rows: Sequence[Mapping[str, Any]], version: int) -> list[float]:
-        """Score raw rows over HTTP with exactly this version.
+    def score(self, pipeline: str, rows: Sequence[Mapping[str, Any]], version: int) -> Predictions:
+        """Score raw rows over HTTP with exactly this version; of several classes gives each one's probability.
 
         Raises
         ------
@@ -97,7 +98,7 @@ class LocalTarget:
                 )
             time.sleep(POLL_S)
 
-    def _predict(self, client: httpx.Client, pipeline: str, version: int, rows: list[dict[str, Any]]) -> list[float]:
+    def _predict(self, client: httpx.Client, pipeline: str, version: int, rows: list[dict[str, Any]]) -> list[Any]:
         response = _post(client, pipeline, version, rows)
         if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and len(rows) > 1:
             # The pipeline allows smaller batches than ours; only its server knows.
@@ -110,7 +111,7 @@ class LocalTarget:
             got = f"status {response.status_code} from version {answer.get('version')}"
             raise _wrong_answer(pipeline, got=got, expected=f"success from version {version}")
         self._check_ours(client, pipeline, answer.get("digest"))
-        return answer["predictions"]
+        return answer.get("probabilities", answer["predictions"])
 
     def _check_ours(self, client: httpx.Client, pipeline: str, digest: object) -> None:
         """Refuse a server of another home: version numbers are equal everywhere, digests are not."""

@@ -17,7 +17,7 @@ from ml_platform.serving.predictor import Predictor
 
 
 class BundleModel(PythonModel):
-    """A bundle as a pyfunc model: raw rows in, one prediction each out."""
+    """A bundle as a pyfunc model: raw rows in, one prediction each out, with probabilities of several classes."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open and verify the bundle."""
@@ -32,7 +32,12 @@ class BundleModel(PythonModel):
             pl.col(pl.Datetime).dt.replace_time_zone("UTC").dt.cast_time_unit("us")
         )
         features = self._predictor.plan.transform(frame, self._predictor.lookups)
-        return pd.DataFrame({"prediction": self._predictor.predict(features)})
+        predictions = self._predictor.predict(features)
+        if not self._predictor.classes:
+            return pd.DataFrame({"prediction": predictions})
+        columns = zip(self._predictor.classes, predictions.T, strict=True)
+        shares = {f"probability_{label}": column for label, column in columns}
+        return pd.DataFrame({"prediction": self._predictor.classes_of(predictions), **shares})
 
 
 set_model(BundleModel())

@@ -55,6 +55,11 @@ class Judged:
     def _shown(self) -> dict[str, Any]:
         if self.task == "binary":
             return {"calibration": picture(calibration_plot(self.labels, self.predictions), "calibration")}
+        if self.task == "multiclass":
+            classes = np.arange(self.predictions["candidate"].shape[1])
+            happened = (self.labels[:, None] == classes).ravel()
+            shares = {name: each.ravel() for name, each in self.predictions.items()}
+            return {"calibration": picture(calibration_plot(happened, shares), "calibration of each class")}
         return {"predicted_and_actual": picture(actual_plot(self.labels, self.predictions), "predicted and actual")}
 
     def check_results(self) -> list[dg.AssetCheckResult]:

@@ -22,6 +22,8 @@ from ml_platform.orchestration.training_rows import read_training_set
 from ml_platform.rollout.promotion import Wait
 from ml_platform.training.studies import Studies
 
+TRAINED_BY = {"lightgbm": "lightgbm", "linear": "scikitlearn", "xgboost": "xgboost"}
+
 
 class EndpointConfig(dg.Config):
     """What a person may choose when materializing the endpoint."""
@@ -41,7 +43,7 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
     @stage_asset(
         pipeline,
         "candidate",
-        kinds={"lightgbm", "mlflow"},
+        kinds=_kinds(pipeline),
         description="A model trained on what was known before the as-of, registered and not gated yet.",
         partitions_def=partitions_def(pipeline),
         deps=[[pipeline.name, "training_set"]],
@@ -59,6 +61,11 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=fitted.metadata(pipeline))
 
     return candidate
+
+
+def _kinds(pipeline: Pipeline) -> set[str]:
+    """Name what trains the one model; an ensemble's members say it themselves."""
+    return {"mlflow"} | {TRAINED_BY[kind] for kind in (pipeline.spec.kind,) if kind in TRAINED_BY}
 
 
 def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:

@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.metadata import distributions
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from ml_platform.registry.bundle import Bundle, write_bundle
 from ml_platform.training.trainer import Trained
 
 LIBRARIES = ("lightgbm", "numpy", "polars", "pyarrow", "pydantic", "msgspec")
+# By kind of model: what fits or scores it beside these; those that are installed.
+FITTED_BY = {"linear": ("scikit-learn",), "xgboost": ("xgboost-cpu", "xgboost")}
 EXAMPLE_ROWS = 5
 
 
@@ -66,7 +69,7 @@ def package(
         "rows_digest": rows_digest(rows, pipeline.spec.key),
         "data": tuple(TableVersion(table=name, version=at, rows=len(rows)) for name, at in versions.items()),
         "training_manifest": manifest_digest(lake, pipeline.table("training_set"), as_of),
-        "libraries": {name: installed_version(name) for name in LIBRARIES},
+        "libraries": _versions({model.kind for model in pipeline.spec.models.values()}),
     }
     draft = Predictor.load(write_bundle(folder / "draft", content, **fields))
     example = _example_rows(pipeline, lake, rows, versions)
@@ -84,13 +87,14 @@ def rows_digest(rows: pl.DataFrame, key: list[str]) -> str:
 
 def environment() -> dict[str, str]:
     """Describe the machine and the libraries of a fit."""
-    libraries = {name: installed_version(name) for name in (*LIBRARIES, "pandas", "pandera", "mlflow", "dagster")}
+    libraries = {name: installed_version(name) for name in ("pandas", "pandera", "mlflow", "dagster")}
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpu": _cpu(),
         "cpus": str(os.cpu_count()),
+        **_versions(set(FITTED_BY)),
         **libraries,
     }
 
@@ -101,6 +105,14 @@ def _cpu() -> str:
     lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor())
+
+
+def _versions(kinds: set[str]) -> dict[str, str]:
+    """Give the version of what reads or wrote models of some kinds."""
+    versions = {name: installed_version(name) for name in LIBRARIES}
+    for names in (FITTED_BY[kind] for kind in sorted(kinds & FITTED_BY.keys())):
+        versions |= {found.name: found.version for name in names for found in distributions(name=name)}
+    return versions
 
 
 def _content(

@@ -53,12 +53,16 @@ def _trusted_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
 
 
 def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, Any]:
-    """Count the rows of each part, with the mean of its labels, and name the partitions that have none."""
-    parts = rows.group_by("part").agg(rows=pl.len(), mean=pl.col("label").mean())
-    mean = "positive_share" if pipeline.spec.label.task == "binary" else "label_mean"
+    """Count the rows of each part, with the mean or the number of its labels; name the partitions that have none."""
+    said = {
+        "binary": ("positive_share", pl.col("label").mean()),
+        "multiclass": ("classes", pl.col("label").n_unique()),
+        "regression": ("label_mean", pl.col("label").mean()),
+    }
+    name, number = said[pipeline.spec.label.task]
     found: dict[str, Any] = {"dagster/partition_row_count": len(rows)}
-    for part, count, value in parts.iter_rows():
-        found |= {f"{part}/rows": count, f"{part}/{mean}": value}
+    for part, count, value in rows.group_by("part").agg(rows=pl.len(), said=number).iter_rows():
+        found |= {f"{part}/rows": count, f"{part}/{name}": value}
     empty = empty_partitions(rows, pipeline.spec.split, pipeline.calendar, as_of)
     named = dict.fromkeys(key for keys in empty.values() for key in keys)
     return found | {"partitions_without_rows": ", ".join(named) or "none"}

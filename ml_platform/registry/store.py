@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.contracts.errors import BundleDamaged, RegistryError, VersionNotFound
 from ml_platform.contracts.records import Certificate, Evaluation, ModelVersion, SignatureField
-from ml_platform.registry.bundle import EXAMPLE, SIGNATURE, Bundle, copy_bundle, open_bundle
+from ml_platform.registry.bundle import EXAMPLE, MODEL, SIGNATURE, Bundle, copy_bundle, open_bundle
 from ml_platform.registry.run_files import read_run_file
 
 if TYPE_CHECKING:
@@ -226,7 +226,20 @@ def _signature(bundle: Bundle) -> Any:
 
     fields = [SignatureField.model_validate(field) for field in bundle.read_json(SIGNATURE)]
     inputs = Schema([ColSpec(MLFLOW_TYPES[field.type], field.name, required=not field.nullable) for field in fields])
-    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double", "prediction")]))
+    outputs = [ColSpec(dtype, name) for name, dtype in output_columns(bundle.read_json(MODEL)).items()]
+    return ModelSignature(inputs=inputs, outputs=Schema([*outputs]))
+
+
+def output_columns(description: Mapping[str, Any]) -> dict[str, str]:
+    """Give the columns that a version answers with through MLflow, by the description of its model.
+
+    `prediction`, and of several classes, whose likeliest that is, the probability of each.
+    """
+    classes = description.get("classes")
+    if not classes:
+        return {"prediction": "double"}
+    kind = "string" if isinstance(classes[0], str) else "long"
+    return {"prediction": kind, **{f"probability_{label}": "double" for label in classes}}
 
 
 def _example(bundle: Bundle) -> Any:

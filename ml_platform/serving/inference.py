@@ -17,26 +17,20 @@ from litestar.params import FromPath
 
 from ml_platform.serving.bodies import AnyRequest, Table, describe_body, read_as, read_body
 from ml_platform.serving.models import LoadedModel, ModelTable
+from ml_platform.serving.outputs import check_outputs, describe_outputs, describe_task, output_tensors
 from ml_platform.serving.plain import read_version
-from ml_platform.serving.tensors import (
-    OUTPUT,
-    InferAnswer,
-    InferRequest,
-    OutputTensor,
-    TensorMetadata,
-    describe_field,
-    tensors_to_frame,
-)
+from ml_platform.serving.tensors import InferAnswer, InferRequest, TensorMetadata, describe_field, tensors_to_frame
 
 
 class ModelMetadata(msgspec.Struct):
-    """What a caller must know of a model."""
+    """What a caller must know of a model; `parameters` name its task, and the classes of several."""
 
     name: str
     versions: list[str]
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+    parameters: dict[str, str]
 
 
 @get("/")
@@ -66,7 +60,8 @@ async def model_metadata(table: Table, name: FromPath[str], version: FromPath[st
         versions=[str(loaded.version) for loaded in table.versions(name)],
         platform=model.predictor.manifest.kind,
         inputs=[describe_field(field) for field in model.predictor.signature],
-        outputs=[TensorMetadata(OUTPUT, "FP64")],
+        outputs=describe_outputs(model.predictor),
+        parameters=describe_task(model.predictor),
     )
 
 
@@ -113,13 +108,14 @@ def score_tensors(table: ModelTable, name: str, version: str | None, content: by
     """
     model = _find(table, name, version)
     asked = read_as(content, InferRequest)
+    check_outputs(asked, model.predictor)
     rows = tensors_to_frame(asked, model.predictor.signature, model.predictor.batch_at_most)
     predictions, unseen = model.score(rows)
     table.metrics.count_rows(name, len(predictions), unseen)
     return InferAnswer(
         model_name=name,
         model_version=str(model.version),
-        outputs=[OutputTensor(predictions.tolist(), [len(predictions)])],
+        outputs=output_tensors(model.predictor, predictions, asked),
         id=msgspec.UNSET if asked.id is None else asked.id,
     )
 

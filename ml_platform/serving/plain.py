@@ -12,6 +12,7 @@ from litestar.params import FromPath, FromQuery
 
 from ml_platform.serving.bodies import AnyRequest, Table, describe_body, read_as, read_body
 from ml_platform.serving.models import ModelTable
+from ml_platform.serving.outputs import plain_output
 from ml_platform.serving.requests import rejected, rows_to_frame
 
 
@@ -22,14 +23,20 @@ class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PredictAnswer(msgspec.Struct):
-    """One prediction for each row, and who gave it; `unseen` counts values that training had not seen, by column."""
+    """One prediction for each row, and who gave it; `unseen` counts values that training had not seen, by column.
+
+    A prediction is the probability of the positive class, the value of a regression, or the likeliest of several
+    classes; only then there are `classes`, and for each row their `probabilities` in that order.
+    """
 
     pipeline: str
     version: int
     digest: str
     as_of: str
-    predictions: list[float]
+    predictions: list[float | int | str]
     unseen: dict[str, int]
+    classes: list[int | str] | msgspec.UnsetType = msgspec.UNSET
+    probabilities: list[list[float]] | msgspec.UnsetType = msgspec.UNSET
 
 
 _ROW = Schema(type=OpenAPIType.OBJECT, description="Fields as listed by GET /v2/models/{pipeline}.")
@@ -65,7 +72,8 @@ def score_rows(table: ModelTable, pipeline: str, version: int | None, content: b
     rows = rows_to_frame(asked.rows, model.predictor.signature, model.predictor.batch_at_most)
     predictions, unseen = model.score(rows)
     table.metrics.count_rows(pipeline, len(predictions), unseen)
-    return PredictAnswer(pipeline, model.version, model.digest, model.as_of, predictions.tolist(), unseen)
+    given = plain_output(model.predictor, predictions)
+    return PredictAnswer(pipeline, model.version, model.digest, model.as_of, unseen=unseen, **given)
 
 
 def read_version(text: str) -> int:

@@ -118,6 +118,9 @@ def _target(*values: object) -> pl.Series:
         (tuple(range(11)), None, "regression"),
         ((1, 2, 3), "regression", "regression"),
         ((0, 1), "regression", "regression"),
+        (("a", "b", "c"), None, "multiclass"),
+        (("no", "yes"), "multiclass", "multiclass"),
+        ((1, 2, 3), "multiclass", "multiclass"),
     ],
 )
 def test_the_task_is_told_by_the_target(values: tuple[object, ...], asked: object, task: str) -> None:
@@ -128,8 +131,12 @@ def test_the_task_is_told_by_the_target(values: tuple[object, ...], asked: objec
     ("values", "asked", "said"),
     [
         (("no", "yes"), None, "--target paid: got two words, no, yes, .*--target-sql \"paid = 'yes'\""),
-        (("a", "b", "c"), None, "got 3 words .a, b, c., expected two classes .* no multiclass task yet"),
-        ((1, 2, 3), None, "got 3 whole numbers .1, 2, 3.: classes or amounts.* no multiclass task yet"),
+        (("a", "b", "c"), "binary", "got 3 words, a, b, c, expected true and false, .*--task multiclass"),
+        (("a", "b", "c"), "regression", "expected numbers, as --task is regression. Hint: --task multiclass"),
+        (tuple("abcdefghijklmnopqrstu"), None, "got 21 classes .a, b, .*expected at most 20"),
+        ((1, 2, 3), None, "got 3 whole numbers .1, 2, 3.: classes or amounts.* --task multiclass if they are classes"),
+        ((1.5, 2.5), "multiclass", "got Float64, expected words or whole numbers"),
+        ((True, False), "multiclass", "got Boolean, .*Hint: --task binary"),
         ((1, 2), "binary", "got 2 numbers, expected 0 and 1, or true and false"),
         ((True, False), "regression", "got true and false, expected numbers"),
         ((5,), None, "got always 5, expected two values or more"),
@@ -157,7 +164,7 @@ def test_each_class_occurs_often_enough(rare: int, is_enough: bool) -> None:
     if is_enough:
         assert require_target(target, None) == "binary"
     else:
-        with pytest.raises(NotEnoughRows, match=f"paid: rows of its rarer value: got {rare}"):
+        with pytest.raises(NotEnoughRows, match=f"paid: rows of its rarest value: got {rare}"):
             require_target(target, None)
 
 

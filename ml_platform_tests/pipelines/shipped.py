@@ -59,7 +59,7 @@ def metadata_of(world: World, stage: str) -> dict[str, Any]:
     return {name: value.value for name, value in event.asset_materialization.metadata.items()}
 
 
-def served(world: World, rows: pl.DataFrame) -> list[float]:
+def served(world: World, rows: pl.DataFrame) -> list[Any]:
     """Ask the server's own code, in this process, for the champion's answer to raw rows."""
     from ml_platform.serving.models import ModelTable
     from ml_platform.serving.plain import score_rows

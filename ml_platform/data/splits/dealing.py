@@ -65,8 +65,8 @@ def _deal_strata(rows: pl.DataFrame, split: Split, key: Sequence[str]) -> pl.Dat
 
 
 def _stratum(rows: pl.DataFrame) -> pl.Expr:
-    """Give the label itself where it has few values, else the tenth of the rows that its value lies in."""
-    if rows[LABEL].n_unique() <= STRATA_AT_MOST:
+    """Give the label itself where it is a word or has few values, else the tenth of the rows that its value lies in."""
+    if rows.schema[LABEL] == pl.String or rows[LABEL].n_unique() <= STRATA_AT_MOST:
         return pl.col(LABEL)
     return (pl.col(LABEL).rank("min") - 1).cast(pl.Int64) * STRATA_AT_MOST // max(len(rows), 1)
 

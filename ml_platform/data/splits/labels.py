@@ -33,7 +33,8 @@ def known_labels(
     """
     known = known_at(label, event_time).alias(KNOWN_AT)
     labels = rows.select(*key, pl.col(label.column).alias(LABEL), known, *also)
-    strange = labels.filter(~pl.col(LABEL).cast(pl.Float64).is_finite()).select(LABEL, *key)
+    is_strange = ~pl.col(LABEL).is_finite() if labels.schema[LABEL].is_float() else pl.lit(value=False)
+    strange = labels.filter(is_strange).select(LABEL, *key)
     if len(strange):
         raise ContractError.because(
             f"label {label.column}", got=examples(strange.iter_rows()), expected="finite numbers, null where not known",

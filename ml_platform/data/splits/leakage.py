@@ -17,7 +17,7 @@ from ml_platform.data.splits.folds import fold_rows, rolling_folds
 from ml_platform.data.splits.parts import KNOWN_AT, LABEL, PART, PARTS, boundaries, known_before
 from ml_platform.data.splits.telling import pure_values, strengths
 
-STRENGTH_AT_MOST = {"binary": 0.99, "regression": 0.995}  # area under the curve, rank correlation
+STRENGTH_AT_MOST = {"binary": 0.99, "multiclass": 0.99, "regression": 0.995}  # area under the curve, rank correlation
 TWINS_AT_MOST = 0.01  # share of the holdout, beyond which twins in train are named
 PURE_SHARE_AT_LEAST = 0.1  # share of the rarer class that one pure value must hold to count as a leak
 ASKED_ROWS_AT_MOST = 100_000  # for what is estimated; what is counted is counted over all rows
@@ -158,7 +158,7 @@ def _twins(rows: pl.DataFrame, spec: PipelineSpec) -> LeakageFinding:
 def _features(rows: pl.DataFrame, spec: PipelineSpec) -> LeakageFinding:
     found = strengths(rows, spec.features.columns, spec.label.task)
     told = {name: strength for name, strength in found.items() if strength is not None}
-    measure = "area under the curve" if spec.label.task == "binary" else "rank correlation"
+    measure = "rank correlation" if spec.label.task == "regression" else "area under the curve"
     over = {name: each for name, each in told.items() if each > STRENGTH_AT_MOST[spec.label.task]}
     leaks = [f"{name} ({measure} {over[name]:.4f})" for name in over if name not in spec.split.may_tell_label]
     allowed = [name for name in over if name in spec.split.may_tell_label]

@@ -15,6 +15,7 @@ from ml_platform.contracts.metrics import Task
 from ml_platform.data.splits.parts import LABEL, PART
 
 BINS = 200
+CLASSES_AT_MOST = 10  # of several, that are looked at
 CLASS_AT_LEAST = 30  # rows of each class, without which nothing is said of a feature
 PRESENT_AT_LEAST = 0.1  # of the rows, for a feature to be judged where it is not null
 PURE_ROWS_AT_LEAST = 50
@@ -37,6 +38,8 @@ class PureValue:
 def strengths(rows: pl.DataFrame, columns: Sequence[str], task: Task) -> dict[str, float | None]:
     """Measure each feature by itself: area under the curve for classes, rank correlation for numbers.
 
+    Of several classes each is held against the others, the most frequent ones, and the strongest counts.
+
     Parameters
     ----------
     rows : (n_rows, ...)
@@ -49,15 +52,23 @@ def strengths(rows: pl.DataFrame, columns: Sequence[str], task: Task) -> dict[st
         are too few rows to tell.
     """
     is_train = (rows[PART] == "train").to_numpy()
-    label = rows[LABEL].cast(pl.Float64).to_numpy()
+    labels = _targets(rows[LABEL], task)
     found: dict[str, float | None] = {}
     for name in columns:
         codes, null = _codes(rows[name], is_train)
         is_present = codes != null
         asked = [np.ones_like(is_train)] + [is_present] * bool(PRESENT_AT_LEAST <= is_present.mean() < 1)
-        told = [_strength(codes[some], is_train[some], label[some], task) for some in asked]
+        told = [_strength(codes[some], is_train[some], label[some], task) for some in asked for label in labels]
         found[name] = max((each for each in told if each is not None), default=None)
     return found
+
+
+def _targets(label: pl.Series, task: Task) -> list[Floats]:
+    """Give the label as numbers, or for each of several classes whether it is that."""
+    if task != "multiclass":
+        return [label.cast(pl.Float64).to_numpy()]
+    frequent = label.value_counts().sort("count", label.name, descending=[True, False])[label.name][:CLASSES_AT_MOST]
+    return [(label == each).cast(pl.Float64).to_numpy() for each in frequent]
 
 
 def pure_values(rows: pl.DataFrame, columns: Sequence[str], share_at_least: float) -> list[PureValue]:
@@ -112,7 +123,7 @@ def _strength(codes: Codes, is_train: Bools, label: Floats, task: Task) -> float
     asked = label[~is_train]
     size = int(codes.max(initial=0)) + 1
     counts = np.bincount(codes[is_train], minlength=size)
-    if task == "binary":
+    if task != "regression":
         positives = asked.sum()
         if min(positives, len(asked) - positives) < CLASS_AT_LEAST or not is_train.any():
             return None
@@ -122,7 +133,7 @@ def _strength(codes: Codes, is_train: Bools, label: Floats, task: Task) -> float
     means = np.where(counts > 0, sums / np.maximum(counts, 1), label[is_train].mean())
     ranks, place = np.unique(means, return_inverse=True)
     scores = place[codes[~is_train]]
-    return _area(scores, asked, len(ranks)) if task == "binary" else _rank_correlation(scores, asked)
+    return _area(scores, asked, len(ranks)) if task != "regression" else _rank_correlation(scores, asked)
 
 
 def _area(scores: Codes, label: Floats, size: int) -> float:
