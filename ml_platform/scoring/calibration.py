@@ -31,7 +31,8 @@ def calibrate(probabilities: FloatArray, calibration: Mapping[str, Any]) -> Floa
         case "isotonic":
             return np.interp(probabilities, calibration["x"], calibration["y"])
         case "platt":
-            return 1 / (1 + np.exp(-(calibration["slope"] * log_odds(probabilities) + calibration["intercept"])))
+            scores = calibration["slope"] * log_odds(probabilities) + calibration["intercept"]
+            return np.exp(-np.logaddexp(0.0, -scores))
         case kind:
             raise RegistryError.because(
                 "calibration", got=f"kind {kind}", expected="isotonic or platt",

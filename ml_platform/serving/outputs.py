@@ -1,4 +1,4 @@
-"""What a prediction looks like to a caller: a number, or the likeliest of several classes and each one's probability."""
+"""What a prediction looks like to a caller: a number, or the likeliest of several classes with all probabilities."""
 
 import json
 from collections.abc import Sequence

@@ -36,9 +36,10 @@ def fit_xgboost(parts: Parts, model: XGBoostModel, watch: Watch | None = None) -
     xgb = _require_xgboost()
     params = params_of(parts, model)
     history: dict[str, dict[str, list[float]]] = {}
-    callbacks = [xgb.callback.EarlyStopping(rounds=model.patience, save_best=True)]
-    if watch is not None:
-        callbacks.append(_watching(watch, params["eval_metric"]))
+    callbacks = (
+        [] if watch is None else [_watching(watch, params["eval_metric"])]
+    )  # first: one that stops ends the list
+    callbacks.append(xgb.callback.EarlyStopping(rounds=model.patience, save_best=True))
     booster = xgb.train(
         params,
         _matrix(parts, parts.train),

@@ -14,9 +14,8 @@ from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.training.baselines import predict_baselines
 from ml_platform.training.fitting import fit_model
 from ml_platform.training.trainer import Trained
+from ml_platform_tests.training.rows import COLUMNS, IS_HOLDOUT, binary_rows, number_rows
 
-COLUMNS = ["carrier", "hour", "noise", "is_wet"]
-SIZES = {"train": 1200, "validation": 400, "holdout": 400}
 MODEL = LightGBMModel(
     kind="lightgbm",
     params={
@@ -30,32 +29,12 @@ MODEL = LightGBMModel(
     rounds=60,
     patience=10,
 )
-IS_HOLDOUT, IS_TRAIN = pl.col("part") == "holdout", pl.col("part") == "train"
-
-
-def _rows(seed: int = 0) -> pl.DataFrame:
-    """Make a training set: carriers b and d are late, whatever their names' order says, and evenings are worse."""
-    rng = np.random.default_rng(seed)
-    count = sum(SIZES.values())
-    carrier, hour = rng.choice(list("abcd"), count), rng.uniform(0, 24, count)
-    chance = 0.1 + 0.5 * np.isin(carrier, ["b", "d"]) + 0.3 * (hour > 18)
-    return pl.DataFrame(
-        {
-            "carrier": carrier,
-            "hour": hour,
-            "noise": rng.normal(size=count),
-            "is_wet": rng.random(count) < 0.2,
-            "label": rng.random(count) < chance,
-            "part": np.repeat(list(SIZES), list(SIZES.values())),
-            "day": "2013-01-01",
-        }
-    )
 
 
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
     """Give the training set."""
-    return _rows()
+    return binary_rows()
 
 
 @pytest.fixture(scope="module")
@@ -166,15 +145,9 @@ def test_what_the_author_sets_is_used_and_what_the_platform_needs_stays(rows: pl
     assert stumps.history[0] == pytest.approx(0.68, abs=0.05)
 
 
-def _hours(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give the same rows with a number as label: minutes that grow through the day, more for two carriers."""
-    drawn = pl.Series(np.random.default_rng(5).normal(size=len(rows)))
-    return rows.with_columns(label=10 * pl.col("hour") + 100 * pl.col("carrier").is_in(["b", "d"]) + 20 * drawn)
-
-
-def test_a_regression_predicts_the_label_in_its_own_unit(rows: pl.DataFrame) -> None:
+def test_a_regression_predicts_the_label_in_its_own_unit() -> None:
     """Close to the spread that was drawn, far below that of a constant; stopped by the same loss."""
-    numbers = _hours(rows)
+    numbers = number_rows()
     fitted = fit_model(numbers, COLUMNS, MODEL, "regression")
     assert "objective=regression" in _text(fitted)
     holdout, validation = numbers.filter(IS_HOLDOUT), numbers.filter(pl.col("part") == "validation")
