@@ -132,3 +132,12 @@ def test_health_and_metadata(client: Client) -> None:
     assert metadata["outputs"] == [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
     assert (metadata["versions"], metadata["platform"]) == (["1"], "lightgbm")
     assert client.get("/v2/models/parcels/versions/1").json() == metadata
+
+
+def test_metadata_tell_a_probability_from_a_value(client: Client) -> None:
+    assert client.get("/v2/models/parcels").json()["parameters"] == {"task": "binary"}
+
+
+def test_a_plain_answer_of_one_number_speaks_of_no_classes(client: Client) -> None:
+    answer = client.post("/predict/parcels", json={"rows": ROWS}).json()
+    assert not {"classes", "probabilities"} & answer.keys()

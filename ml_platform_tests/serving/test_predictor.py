@@ -57,3 +57,26 @@ def test_unknown_kind_is_refused(tmp_path: Path) -> None:
     oracle = b'{"kind": "oracle", "task": "binary"}'
     with pytest.raises(RegistryError, match="got kind oracle, expected one of lightgbm, linear, xgboost"):
         Predictor.load(make_bundle(tmp_path / "b", model__json=oracle))
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        b"{}",
+        b"[]",
+        b'{"kind": "lightgbm", "file": "model.txt"}',
+        b'{"kind": "lightgbm", "task": "ranking", "file": "model.txt"}',
+        b'{"kind": "lightgbm", "task": "binary", "file": "gone.txt"}',
+        b'{"kind": "linear", "task": "binary", "link": "logit"}',
+        b'{"kind": "linear", "task": "binary", "link": "cosine", "intercepts": [0], "columns": []}',
+        b'{"kind": "linear", "task": "binary", "classes": [{}], "link": "logit", "intercepts": [0], "columns": []}',
+        b'{"kind": "xgboost", "task": "binary", "file": "model.txt"}',
+        b'{"kind": "lightgbm", "task": "binary", "file": "model.txt", "calibration": {"kind": "platt"}}',
+    ],
+)
+def test_a_description_that_is_none_is_damage(tmp_path: Path, described: bytes) -> None:
+    """Whatever stands in `model.json`, with right hashes over it."""
+    if b"xgboost" in described:
+        pytest.importorskip("xgboost")
+    with pytest.raises(BundleDamaged):
+        Predictor.load(make_bundle(tmp_path / "b", model__json=described))

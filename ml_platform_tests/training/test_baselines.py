@@ -43,3 +43,22 @@ def test_the_labels_of_the_holdout_are_not_known() -> None:
     assert turned["label"].sum() == 3
     found, expected = predict_baselines(turned), predict_baselines(ROWS)
     assert all((found[name] == expected[name]).all() for name in expected)
+
+
+def test_shares_of_several_classes_by_hand() -> None:
+    """In the order of the classes asked for; one that no fitted row has gets nothing."""
+    words = ROWS.with_columns(label=pl.when("label").then(pl.lit("b")).otherwise(pl.lit("c")))
+    found = predict_baselines(words, ("a", "b", "c"))
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "prior": [[0, 0.375, 0.625]] * 2,
+        "last_value": [[0, 0.25, 0.75]] * 2,
+    }
+
+
+def test_a_quantile_is_that_of_the_labels() -> None:
+    numbers = ROWS.with_columns(label=pl.Series([0.0, 1, 2, 3, 4, 5, 6, 7, 99, 99]))
+    found = predict_baselines(numbers, quantile=0.9)
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "prior": [pytest.approx(6.3)] * 2,
+        "last_value": [pytest.approx(6.7)] * 2,
+    }
