@@ -100,7 +100,8 @@ def _measured(trial: _Trial, asked: Asked) -> Served | NotServed:
     if refused := [answer for answer in batches if answer.status != OK]:
         said = f"status {refused[0].status}: {refused[0].content} {trial.server.said()}".strip()
         return NotServed(f"the server does not serve the version: {said}", is_fault_of_version=True)
-    served = [value for answer in batches[1:] for value in answer.content["predictions"]]
+    numbers = "probabilities" if trial.predictor.classes else "predictions"
+    served = [value for answer in batches[1:] for value in answer.content[numbers]]
     single = [rows_body([row]) for row in rows]
     _, *latencies = (_latencies(trial, single, wanted) for wanted in (WARM_UP, *[REQUESTS] * PASSES))
     memory_mb = _memory_mb(trial.server.process.pid)
