@@ -16,7 +16,7 @@ from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
 from ml_platform.orchestration.measuring import baseline_thresholds, measure_of, threshold_of
 from ml_platform.orchestration.metadata import picture
-from ml_platform.orchestration.outcomes import outcomes
+from ml_platform.orchestration.outcomes import class_by_class, outcomes
 from ml_platform.orchestration.packaging import rows_digest
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.rival import open_rival
@@ -56,10 +56,8 @@ class Judged:
         if self.task == "binary":
             return {"calibration": picture(calibration_plot(self.labels, self.predictions), "calibration")}
         if self.task == "multiclass":
-            classes = np.arange(self.predictions["candidate"].shape[1])
-            happened = (self.labels[:, None] == classes).ravel()
-            shares = {name: each.ravel() for name, each in self.predictions.items()}
-            return {"calibration": picture(calibration_plot(happened, shares), "calibration of each class")}
+            plot = calibration_plot(*class_by_class(self.labels, self.predictions))
+            return {"calibration": picture(plot, "calibration of each class")}
         return {"predicted_and_actual": picture(actual_plot(self.labels, self.predictions), "predicted and actual")}
 
     def check_results(self) -> list[dg.AssetCheckResult]:

@@ -1,5 +1,6 @@
 """What happened and what several models say of it, as arrays that can be compared: one order of classes for all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,3 +55,12 @@ def outcomes(rows: pl.DataFrame, part: str, task: Task, *predictors: "Predictor"
     known = [label for predictor in predictors for label in predictor.classes]
     classes = ordered([*rows["label"].unique(), *known])
     return Outcomes(class_numbers(labels, classes), task, classes)
+
+
+def class_by_class(
+    labels: FloatArray, predictions: Mapping[str, FloatArray]
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Give whether each class happened and what each model says of it, row after row: a binary task for each class."""
+    width = next(iter(predictions.values())).shape[1]
+    happened = (labels[:, None] == np.arange(width)).astype(np.float64).ravel()
+    return happened, {name: shares.ravel() for name, shares in predictions.items()}
