@@ -76,6 +76,10 @@ class ModelStore(Protocol):
         """Give the newest certificate of a version, if there is one."""
         ...
 
+    def describe(self, version: ModelVersion, text: str) -> None:
+        """Show a text in Markdown beside the version; what is too long for the registry is left out at its end."""
+        ...
+
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias (`challenger`, `champion`) at a version."""
         ...

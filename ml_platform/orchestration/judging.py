@@ -22,6 +22,7 @@ from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.rival import open_rival
 from ml_platform.orchestration.serving_gate import served_verdicts
 from ml_platform.registry.bundle import Bundle, open_bundle
+from ml_platform.scoring.classes import Class
 from ml_platform.validation.evaluation import evaluate
 from ml_platform.validation.measure import THRESHOLD, FloatArray
 from ml_platform.validation.plots import actual_plot, calibration_plot, metric_table, verdict_table
@@ -40,6 +41,7 @@ class Judged:
     labels: FloatArray
     predictions: dict[str, FloatArray]
     task: Task
+    classes: tuple[Class, ...] = ()
 
     def metadata(self) -> dict[str, Any]:
         """Show the evaluation in the UI."""
@@ -138,7 +140,7 @@ def judge_candidate(
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:
         predictions["champion"] = champion.predictions
-    return Judged(evaluation, labels, predictions, happened.task)
+    return Judged(evaluation, labels, predictions, happened.task, happened.classes)
 
 
 def record_evaluation(

@@ -15,6 +15,7 @@ from ml_platform.orchestration.fitting import fit_candidate
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
+from ml_platform.orchestration.reporting import report_candidate
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.searching import CandidateConfig, begin_searching
 from ml_platform.orchestration.tracking import log_evaluation
@@ -103,7 +104,8 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
         record_evaluation(judged.evaluation, version, ledger, models, actor=f"dagster run {context.run.run_id}")
         log_evaluation(mlflow, judged.evaluation)
         links = version_links(version, mlflow.active_run().info.experiment_id)
-        return dg.MaterializeResult(metadata=links | judged.metadata(), check_results=judged.check_results())
+        report = report_candidate(pipeline, judged, version, rows, lake, models, ledger, mlflow)
+        return dg.MaterializeResult(metadata=links | judged.metadata() | report, check_results=judged.check_results())
 
     return evaluation
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MLFLOW_TYPES = {"string": "string", "int64": "long", "float64": "double", "bool": "boolean", "timestamp": "datetime"}
 BUNDLE = "bundle"
 ENVIRONMENT = "environment.json"
+DESCRIPTION_AT_MOST = 5000  # characters that MLflow's tables hold
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,11 @@ class MlflowStore:
         """Give the newest certificate of a version, if there is one."""
         found = read_run_file(self._client, version.run_id, _certificate_file(version))
         return None if found is None else Certificate.model_validate(found)
+
+    def describe(self, version: ModelVersion, text: str) -> None:
+        """Make a text in Markdown the version's description, whole lines of it."""
+        kept = text if len(text) <= DESCRIPTION_AT_MOST else text[:DESCRIPTION_AT_MOST].rpartition("\n")[0]
+        self._client.update_model_version(version.pipeline, str(version.version), kept)
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version."""

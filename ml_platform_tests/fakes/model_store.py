@@ -24,6 +24,7 @@ class InMemoryModelStore:
         self.notes: dict[tuple[str, int], Evaluation] = {}
         self.environments: dict[tuple[str, int], Mapping[str, str]] = {}
         self.certificates: dict[tuple[str, int], Certificate] = {}
+        self.descriptions: dict[tuple[str, int], str] = {}
 
     def register(self, pipeline: str, bundle: Path, *, as_of: str, digest: str, run_id: str) -> ModelVersion:
         """Register a bundle, or give the version that already holds this very digest."""
@@ -67,6 +68,10 @@ class InMemoryModelStore:
     def certificate(self, version: ModelVersion) -> Certificate | None:
         """Give the newest certificate of a version, if there is one."""
         return self.certificates.get((version.pipeline, version.version))
+
+    def describe(self, version: ModelVersion, text: str) -> None:
+        """Keep the text under `descriptions`."""
+        self.descriptions[version.pipeline, version.version] = text
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version."""

@@ -1,0 +1,187 @@
+"""What the report of a candidate tells: gathered from its bundle, its rows, the ledger and the champion's bundle."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from ml_platform.contracts.ports import ModelStore
+from ml_platform.contracts.records import ColumnDrift, Decision, Evaluation, ModelVersion
+from ml_platform.data.lake.tables import Lake
+from ml_platform.data.quality.verdicts import read_verdicts
+from ml_platform.data.splits.parts import DAY, PART, PARTS
+from ml_platform.deployment.controller import state_of
+from ml_platform.ledger.folds import promotions
+from ml_platform.monitoring.drift import compare
+from ml_platform.monitoring.profiles import Profile
+from ml_platform.orchestration.approval import how_to_answer
+from ml_platform.orchestration.evidence import Evidence, checklist
+from ml_platform.orchestration.judging import Judged
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.registry import bundle as files
+from ml_platform.registry.bundle import Bundle, open_bundle
+from ml_platform.rollout.approval import ApprovalState, Waiting
+from ml_platform.validation.report.facts import Day, Explanation, Facts, Part, Scores
+
+UNITS = {"binary": "log odds", "multiclass": "log odds of the class it says", "regression": "units of the label"}
+
+
+def gather(
+    pipeline: Pipeline, judged: Judged, version: ModelVersion, rows: pl.DataFrame, lake: Lake, models: ModelStore,
+    decisions: list[Decision], importance: Mapping[str, float],
+) -> Facts:  # fmt: skip
+    """Gather all that a report tells, as plain values."""
+    spec, evaluation, now = pipeline.spec, judged.evaluation, datetime.now(UTC)
+    bundle = open_bundle(models.bundle(version), version.digest)
+    holdout = rows.filter(pl.col(PART) == "holdout")
+    rival = _rival(pipeline, decisions, evaluation, models)
+    drift, drift_note = _drift(pipeline, rows, rival)
+    state = state_of(version, decisions, spec.approval, now)
+    days = sorted(rows[DAY].unique().to_list())
+    evidence = Evidence(
+        spec=spec, evaluation=evaluation, decisions=decisions, approval=state, partitions=days,
+        rows_digest=bundle.manifest.rows_digest, verdicts=read_verdicts(lake, pipeline.name, days),
+        reproduction=models.certificate(version),
+    )  # fmt: skip
+    return Facts(
+        evaluation=evaluation,
+        description=spec.description,
+        owners=tuple(spec.owners),
+        task=spec.label.task,
+        label=spec.label.column,
+        kind=spec.kind,
+        scores=_scores(pipeline, judged, holdout, rival),
+        written_at=f"{now:%Y-%m-%d %H:%M} UTC",
+        classes=tuple(map(str, judged.classes)),
+        importance=importance,
+        explanation=_explanation(pipeline, bundle, holdout),
+        parts=_parts(pipeline, rows),
+        days=_days(rows),
+        drift=drift,
+        drift_note=drift_note,
+        lineage=_lineage(version, bundle),
+        params=_params(bundle),
+        checklist=checklist(evidence),
+        waits=_waits(version, state, evaluation),
+    )
+
+
+def _waits(version: ModelVersion, state: ApprovalState, evaluation: Evaluation) -> str:
+    if not isinstance(state, Waiting) or evaluation.outcome != "pass":
+        return ""
+    return f"It waits for an approval until {state.until:%Y-%m-%d %H:%M} UTC: {how_to_answer(version)}."
+
+
+def _rival(
+    pipeline: Pipeline, decisions: list[Decision], evaluation: Evaluation, models: ModelStore
+) -> tuple[str, Bundle] | None:
+    """Give as-of and bundle of the champion that the candidate was compared with."""
+    found = next((each for each in promotions(decisions) if each.version == evaluation.champion), None)
+    if found is None or "champion" not in evaluation.metrics:
+        return None
+    return found.as_of, open_bundle(models.bundle(models.version(pipeline.name, found.version)), found.digest)
+
+
+def _scores(
+    pipeline: Pipeline, judged: Judged, holdout: pl.DataFrame, rival: tuple[str, Bundle] | None
+) -> dict[str, Scores]:
+    """Give what was predicted by each model; by the champion on the rows that it was not trained on."""
+    found = {"candidate": Scores(judged.labels, judged.predictions["candidate"])}
+    theirs = judged.predictions.get("champion")
+    if rival is not None and theirs is not None and theirs.shape == judged.predictions["candidate"].shape:
+        unseen = (holdout[pipeline.spec.event_time] >= pipeline.calendar.as_of(rival[0])).to_numpy()
+        if unseen.any():
+            found["champion"] = Scores(judged.labels[unseen], theirs[unseen])
+    return found
+
+
+def _explanation(pipeline: Pipeline, bundle: Bundle, holdout: pl.DataFrame) -> Explanation | None:
+    from ml_platform.features.encoding import Encoder
+    from ml_platform.scoring.contributions import contributions
+
+    encoder = Encoder.from_json(bundle.read_json(files.ENCODER))
+    matrix = encoder.encode(holdout)
+    found = contributions(bundle.read_bytes, matrix)
+    if found is None:
+        return None
+    places, moved = found
+    is_category = tuple(name in encoder.categorical for name in encoder.columns)
+    return Explanation(encoder.columns, moved, matrix[places], is_category, UNITS[pipeline.spec.label.task])
+
+
+def _drift(
+    pipeline: Pipeline, rows: pl.DataFrame, rival: tuple[str, Bundle] | None
+) -> tuple[tuple[ColumnDrift, ...] | None, str]:
+    """Compare the rows it was trained on with the champion's, in the columns that both have."""
+    if rival is None:
+        return None, ""
+    reference = Profile.from_json(rival[1].read_bytes(files.REFERENCE))
+    known = {name: column for name, column in reference.columns.items() if _is_alike(rows, name, column.kind)}
+    gone = sorted(reference.columns.keys() - known.keys())
+    reference = reference.model_copy(update={"columns": known})
+    current = reference.profile(rows.filter(pl.col(PART) == "train"))
+    note = f"Columns of the champion that are no more, or of another type: {', '.join(gone)}." if gone else ""
+    return compare(reference, current, pipeline.spec.monitoring), note
+
+
+def _is_alike(rows: pl.DataFrame, name: str, kind: str) -> bool:
+    dtype = rows.schema.get(name)
+    return dtype is not None and (dtype == pl.Null or (dtype == pl.String) == (kind == "category"))
+
+
+def _parts(pipeline: Pipeline, rows: pl.DataFrame) -> tuple[Part, ...]:
+    at, zone = pl.col(pipeline.spec.event_time), pipeline.spec.partitions.timezone
+    local = rows.with_columns(at.dt.convert_time_zone(zone))
+    counted = local.group_by(PART).agg(rows=pl.len(), first=at.min(), last=at.max(), label=_mean(rows))
+    found = {row[PART]: row for row in counted.iter_rows(named=True)}
+    return tuple(
+        Part(
+            name=name, rows=row["rows"], label=row["label"],
+            first=f"{row['first']:%Y-%m-%d %H:%M}", last=f"{row['last']:%Y-%m-%d %H:%M}",
+        )
+        for name in PARTS
+        if (row := found.get(name)) is not None
+    )  # fmt: skip
+
+
+def _days(rows: pl.DataFrame) -> tuple[Day, ...]:
+    counted = rows.group_by(DAY, PART).agg(rows=pl.len(), label=_mean(rows)).sort(DAY, PART)
+    return tuple(Day(row[DAY], row[PART], row["rows"], row["label"]) for row in counted.iter_rows(named=True))
+
+
+def _mean(rows: pl.DataFrame) -> pl.Expr:
+    """Give the mean of the labels; none where they are no numbers."""
+    is_number = rows["label"].dtype.is_numeric() or rows["label"].dtype == pl.Boolean
+    return pl.col("label").cast(pl.Float64).mean() if is_number else pl.lit(None, dtype=pl.Float64)
+
+
+def _lineage(version: ModelVersion, bundle: Bundle) -> dict[str, str]:
+    manifest = bundle.manifest
+    tables = {f"table {each.table}": f"version {each.version}, {each.rows:,} rows" for each in manifest.data}
+    libraries = ", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
+    return {
+        "as of": version.as_of,
+        **tables,
+        "training manifest": manifest.training_manifest or "none",
+        "rows": manifest.rows_digest,
+        "bundle": version.digest,
+        "spec": manifest.spec_digest,
+        "code": manifest.code_version,
+        "libraries": libraries,
+        "MLflow run": version.run_id,
+    }
+
+
+def _params(bundle: Bundle) -> dict[str, str]:
+    """Give what each model was fitted with."""
+    if files.FIT not in bundle.manifest.files:
+        return {}
+    models: Mapping[str, Mapping[str, Any]] = bundle.read_json(files.FIT).get("models", {})
+    told = {
+        f"{model}.{name}": value
+        for model, spec in models.items()
+        for name, value in {**spec, **spec.get("params", {})}.items()
+        if name != "params" and value not in (None, {}, [])
+    }
+    return {name: str(value) for name, value in told.items()}
