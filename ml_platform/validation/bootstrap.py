@@ -52,10 +52,16 @@ class Gap:
 
 
 def paired_intervals(
-    rows: int, metrics: Mapping[str, tuple[Weighted, Weighted]], **options: float
+    rows: int,
+    metrics: Mapping[str, tuple[Weighted, Weighted]],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> dict[str, Interval]:
-    """Give the interval of `candidate - rival` for each metric; options as of `intervals`."""
-    return intervals(rows, {name: Gap(*pair) for name, pair in metrics.items()}, **options)
+    """Give the interval of `candidate - rival` for each metric; see `intervals`."""
+    gaps = {name: Gap(*pair) for name, pair in metrics.items()}
+    return intervals(rows, gaps, confidence=confidence, resamples=resamples, seed=seed)
 
 
 def intervals(
@@ -63,8 +69,9 @@ def intervals(
     metrics: Mapping[str, Weighted],
     *,
     confidence: float = CONFIDENCE,
-    resamples: float = RESAMPLES,
-    seed: float = 0,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    is_sure: bool = False,
 ) -> dict[str, Interval]:
     """Give the interval of each metric, by the bias-corrected and accelerated bootstrap.
 
@@ -80,6 +87,8 @@ def intervals(
         How many weighted resamples are drawn.
     seed : int
         The same seed gives the same interval.
+    is_sure : bool
+        Whether the bounds are moved outward by what so few resamples leave uncertain of them, with confidence 0.95.
 
     Raises
     ------
@@ -94,17 +103,23 @@ def intervals(
     wider than a normal one: T. Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician
     69, 2015, section 5.3. Weights are independent Poisson(1) variables instead of multinomial ones: A. Chamandy et
     al., Estimating Uncertainty for Massive Data Streams, Google technical report, 2012.
+
+    The share of resamples below a quantile p is binomial: a sure bound is read 1.645 sqrt(p (1 - p) / resamples) out.
     """
     if not 0 < confidence < 1:
         raise ContractError.because("confidence", got=confidence, expected="between 0 and 1", hint="0.95 is usual")
     if rows < 2:
         return dict.fromkeys(metrics, UNDEFINED)
     drawn: dict[str, list[FloatArray]] = {name: [] for name in metrics}
-    for weights in _weights(rows, int(resamples), np.random.default_rng(int(seed))):
+    for weights in _weights(rows, resamples, np.random.default_rng(seed)):
         for name, metric in metrics.items():
             drawn[name].append(metric(weights))
     levels = ((1 - confidence) / 2, (1 + confidence) / 2)
-    return {name: _interval(np.concatenate(drawn[name]), each.influence(), levels) for name, each in metrics.items()}
+    sureness = NORMAL.inv_cdf(0.95) if is_sure else 0.0
+    return {
+        name: _interval(np.concatenate(drawn[name]), each.influence(), levels, sureness)
+        for name, each in metrics.items()
+    }
 
 
 def _weights(rows: int, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
@@ -115,12 +130,14 @@ def _weights(rows: int, resamples: int, rng: np.random.Generator) -> Iterator[Fl
         yield _poisson()[rng.integers(_DRAWS, size=shape, dtype=np.uint16)]
 
 
-def _interval(values: FloatArray, influence: FloatArray, levels: Sequence[float]) -> Interval:
+def _interval(values: FloatArray, influence: FloatArray, levels: Sequence[float], sureness: float) -> Interval:
     """Read the interval off the resamples; those for which the metric is not defined (one class only) do not count."""
     estimate, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
     if not math.isfinite(estimate) or 2 * len(drawn) < len(values) - 1:
         return UNDEFINED
-    low, high = np.quantile(drawn, _corrected(levels, estimate, drawn, influence))
+    at = _corrected(levels, estimate, drawn, influence)
+    off = [sureness * math.sqrt(level * (1 - level) / len(drawn)) for level in at]
+    low, high = np.quantile(drawn, [max(at[0] - off[0], 0.0), min(at[1] + off[1], 1.0)])
     return Interval(estimate, float(low), float(high))
 
 

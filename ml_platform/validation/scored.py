@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.contracts.records import Bounds
-from ml_platform.validation.bootstrap import RESAMPLES, UNDEFINED, Interval, intervals, paired_intervals
+from ml_platform.validation.bootstrap import RESAMPLES, UNDEFINED, Gap, Interval, intervals
 from ml_platform.validation.gates import Measured
 from ml_platform.validation.influence import influence_intervals
 from ml_platform.validation.measure import FloatArray, Measure
@@ -83,12 +83,11 @@ class Scored:
         if not np.isfinite(self.candidate).all() or (rival and not np.isfinite(self.rivals[rival]).all()):
             return UNDEFINED
         resamples = OWN_RESAMPLES if metric in self.measure.own else RESAMPLES
-        rows, both = len(self.labels), 2 * confidence - 1
-        candidate = self._weighted(CANDIDATE, metric)
-        if rival is None:
-            return intervals(rows, {metric: candidate}, confidence=both, resamples=resamples)[metric]
-        pair = {metric: (candidate, self._weighted(rival, metric))}
-        return paired_intervals(rows, pair, confidence=both, resamples=resamples)[metric]
+        asked = self._weighted(CANDIDATE, metric)
+        if rival is not None:
+            asked = Gap(asked, self._weighted(rival, metric))
+        both = 2 * confidence - 1
+        return intervals(len(self.labels), {metric: asked}, confidence=both, resamples=resamples, is_sure=True)[metric]
 
     def why(self, model: str, metric: str) -> str | None:
         """Say why a model lacks a metric; None where the metric itself says it."""

@@ -21,7 +21,7 @@ def choose_threshold(labels: FloatArray, predictions: FloatArray, decide: Decide
     Returns
     -------
     float
-        Halfway between two predictions, so that none of these rows stands on it; above all of them if no is always the
+        Halfway between two predictions, no row stands on it unless all have 0; above all if no is always the
         best answer. Of equally good ones the highest.
 
     Raises

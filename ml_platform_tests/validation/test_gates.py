@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -106,6 +107,53 @@ def test_where_higher_is_better_the_lower_bound_counts(low: float, outcome: str)
     """Better by 0.02 for certain, not only as estimated."""
     holdout = replace(_holdout("roc_auc", 0.7, prior=0.5), interval=lambda *_: Interval(0.2, low, 0.9))
     assert judge(CERTAIN_BETTER, holdout=holdout, champion=None).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("value", "worst", "outcome"),
+    [(0.55, 0.6, "pass"), (0.55, 0.6001, "inconclusive"), (0.61, 0.62, "fail"), (0.55, math.nan, "inconclusive")],
+)
+def test_a_bound_with_confidence_is_kept_for_certain(value: float, worst: float, outcome: str) -> None:
+    """The verdict carries the ends."""
+    gate = Gate(metric="log_loss", at_most=0.6, confidence=0.95)
+    measured = replace(_holdout("log_loss", value), interval=lambda *_: Interval(value, 0.5, worst))
+    verdict = judge(gate, holdout=measured, champion=None)
+    assert (verdict.outcome, verdict.gate) == (outcome, "log_loss_at_most_0_6_with_confidence_0_95")
+    assert (verdict.low, verdict.confidence) == (0.5, 0.95)
+    assert "with confidence 0.95: " in verdict.sentence
+
+
+def test_where_higher_is_better_a_bound_is_kept_by_the_lower_end() -> None:
+    """At the limit it passes."""
+    gate = Gate(metric="roc_auc", at_least=0.7, confidence=0.9)
+    ends = {"pass": 0.7, "inconclusive": 0.699}
+    for outcome, low in ends.items():
+        measured = replace(_holdout("roc_auc", 0.75), interval=lambda *_, low=low: Interval(0.75, low, 0.8))
+        assert judge(gate, holdout=measured, champion=None).outcome == outcome
+
+
+def test_a_gate_may_name_its_rows() -> None:
+    """Fewer or more than others need; the name says it, so that an older verdict does not count for it."""
+    for rows, outcome in ((99, "inconclusive"), (100, "pass")):
+        gate = AT_MOST.model_copy(update={"rows_at_least": 100})
+        assert judge(gate, holdout=_holdout("log_loss", 0.5, rows=rows), champion=None).outcome == outcome
+        assert gate.name == "log_loss_at_most_0_6_on_100_rows_or_more"
+
+
+def test_whatever_changes_a_verdict_changes_the_name_or_the_bound_of_its_gate() -> None:
+    """So that promotion never takes a verdict for another."""
+    changes = {"confidence": 0.9, "newest": timedelta(days=2), "rows_at_least": 9, "per": ["carrier"]}
+    names = [NOT_WORSE.model_copy(update={name: value}).name for name, value in changes.items()]
+    assert len({NOT_WORSE.name, *names}) == 5
+
+
+def test_an_own_metric_may_be_better_when_higher() -> None:
+    """As its author says."""
+    gate = Gate(metric="gain", versus="champion", better_by=0.1)
+    measured = Measured(900, {"gain": 5.0}, {"champion v1": {"gain": 4.0}})
+    assert judge(gate, holdout=measured, champion=measured).outcome == "fail"
+    higher = replace(measured, higher_is_better=frozenset({"gain"}))
+    assert judge(gate, holdout=higher, champion=higher).outcome == "pass"
 
 
 def test_an_estimate_beyond_the_margin_fails_however_wide_the_interval() -> None:

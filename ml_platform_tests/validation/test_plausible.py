@@ -1,0 +1,94 @@
+"""A leap of quality is stopped; a good month, a slow rise and a short history are not."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from ml_platform.contracts.records import Evaluation, Outcome, Verdict
+from ml_platform.contracts.spec import PlausibleGate
+from ml_platform.validation.plausible import SPREAD_AT_LEAST, judge_plausible
+
+GATE = PlausibleGate(kind="plausible", metric="log_loss")
+PRIOR = 0.6
+
+
+def _earlier(losses: Sequence[float], stopped: Sequence[int] = (), gate: PlausibleGate = GATE) -> list[Evaluation]:
+    return [_evaluation(place, loss, "fail" if place in stopped else "pass", gate) for place, loss in enumerate(losses)]
+
+
+def _evaluation(version: int, loss: float, outcome: Outcome, gate: PlausibleGate) -> Evaluation:
+    verdict = Verdict(gate=gate.name, outcome=outcome, sentence="s", value=loss, bound=4, reference=None, rows=900)
+    metrics = {"candidate": {gate.metric: loss}, "prior": {gate.metric: PRIOR}}
+    return Evaluation(
+        pipeline="p", version=version, digest="d", as_of="2020-01-01", champion=None, rows=900, metrics=metrics,
+        verdicts=(verdict,),
+    )  # fmt: skip
+
+
+def _judged(loss: float, earlier: list[Evaluation], prior: float = PRIOR, gate: PlausibleGate = GATE) -> Verdict:
+    return judge_plausible(gate, {"candidate": {gate.metric: loss}, "prior": {gate.metric: prior}}, 900, earlier)
+
+
+@pytest.mark.parametrize(("off", "outcome"), [(1e-9, "pass"), (-1e-9, "fail"), (-0.5, "fail"), (0.5, "pass")])
+def test_it_fails_below_the_best_by_more_than_times_the_spread(off: float, outcome: str) -> None:
+    """Versions that are alike have the least spread, 0.05 of the logarithm; the limit itself passes."""
+    limit = 0.5 * math.exp(-4 * SPREAD_AT_LEAST)
+    verdict = _judged(limit * (1 + off), _earlier([0.5] * 5))
+    assert (verdict.outcome, verdict.reference, verdict.bound) == (outcome, 0.5, 4)
+    assert verdict.gate == "log_loss_not_too_good_to_be_true_beside_10_versions"
+    assert ("look for a feature that tells the label" in verdict.sentence) == (outcome == "fail")
+
+
+def test_a_wide_history_allows_more() -> None:
+    """0.3 is a leap where versions are alike, and none where they differ."""
+    assert _judged(0.3, _earlier([0.45, 0.5, 0.5, 0.5, 0.5])).outcome == "fail"
+    assert _judged(0.3, _earlier([0.4, 0.45, 0.5, 0.55, 0.6])).outcome == "pass"
+
+
+def test_an_easy_month_is_no_leap() -> None:
+    """The prior is as much better there."""
+    assert _judged(0.25, _earlier([0.5] * 5)).outcome == "fail"
+    assert _judged(0.25, _earlier([0.5] * 5), prior=0.3).outcome == "pass"
+
+
+@pytest.mark.parametrize(("versions", "outcome"), [(0, "pass"), (2, "pass"), (3, "fail")])
+def test_fewer_than_three_versions_cannot_tell(versions: int, outcome: str) -> None:
+    """It passes and says so."""
+    verdict = _judged(0.1, _earlier([0.5] * versions))
+    assert verdict.outcome == outcome
+    assert ("too few to tell" in verdict.sentence) == (outcome == "pass")
+
+
+def test_only_the_last_versions_count() -> None:
+    """The newest come first; an old leap is forgotten."""
+    gate = PlausibleGate(kind="plausible", metric="log_loss", versions=3)
+    assert _judged(0.2, _earlier([0.5, 0.5, 0.5, 0.2]), gate=gate).outcome == "fail"
+    assert _judged(0.2, _earlier([0.5, 0.5, 0.2, 0.5]), gate=gate).outcome == "pass"
+
+
+def test_a_version_that_was_stopped_makes_no_room_for_the_next() -> None:
+    """Else a second leaking candidate would pass beside the first."""
+    losses = [0.1, 0.5, 0.5, 0.5]
+    assert _judged(0.1, _earlier(losses, stopped=[0])).outcome == "fail"
+    assert _judged(0.1, _earlier(losses)).outcome == "pass"
+
+
+def test_where_higher_is_better_the_error_is_what_is_missing_to_one() -> None:
+    """An area of 0.93 after 0.72."""
+    gate = PlausibleGate(kind="plausible", metric="roc_auc")
+    earlier = _earlier([0.7, 0.72, 0.75, 0.74], gate=gate)
+    assert _judged(0.78, earlier, gate=gate).outcome == "pass"
+    assert _judged(0.93, earlier, gate=gate).outcome == "fail"
+
+
+def test_a_metric_that_is_not_defined_is_inconclusive() -> None:
+    """Of the candidate; an earlier version without it does not count."""
+    assert judge_plausible(GATE, {"candidate": {}}, 900, _earlier([0.5] * 4)).outcome == "inconclusive"
+    none = [each.model_copy(update={"metrics": {"candidate": {}}}) for each in _earlier([0.5] * 4)]
+    assert "0 earlier versions" in _judged(0.1, none).sentence
+
+
+def test_a_perfect_candidate_is_too_good() -> None:
+    """Its error has no logarithm."""
+    assert _judged(0.0, _earlier([0.5] * 4)).outcome == "fail"
