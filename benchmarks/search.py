@@ -21,7 +21,7 @@ from ml_platform.training.fitting import fit_model
 from ml_platform.training.search import run_search
 from ml_platform.training.studies import Owner, Place, Studies
 from ml_platform.training.trials import Asked, Question, Trial, try_parameters
-from ml_platform.validation.metrics import log_loss
+from ml_platform.validation.metrics import score
 
 AS_OF, TRAIN, WEEK = date(2013, 7, 1), timedelta(days=60), timedelta(days=7)
 TRIALS = int(os.environ.get("TRIALS", "20"))
@@ -81,7 +81,7 @@ def _cut(flights: pl.DataFrame, end: date, train: timedelta) -> pl.DataFrame:
 def _held_out(rows: pl.DataFrame, held_out: pl.DataFrame, model: Model, params: dict[str, object]) -> float:
     fitted = fit_model(rows, PLAIN, model.model_copy(update={"params": params, "search": None}), "binary")
     labels = held_out["label"].cast(pl.Float64).to_numpy()
-    return log_loss(labels, np.asarray(fitted.predict(held_out), dtype=np.float64))
+    return score(labels, np.asarray(fitted.predict(held_out), dtype=np.float64), "binary")["log_loss"]
 
 
 if __name__ == "__main__":
