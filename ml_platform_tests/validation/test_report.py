@@ -205,6 +205,7 @@ def test_what_is_the_users_is_escaped_everywhere() -> None:
     assert "<script>alert" not in text
     assert page.text.count("alert(1)") > 12
     assert "<script" not in json.dumps(page.figures)
+    assert not set("<>&") & set(page.scripts["figures"])  # nothing there can end its element
     assert "&lt;script&gt;" in json.dumps(page.figures)
     card = write_card(evil)
     assert "<script" not in card
