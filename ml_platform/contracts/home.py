@@ -52,6 +52,11 @@ class Home:
         return self.root / "mlartifacts"
 
     @property
+    def tensorboard(self) -> Path:
+        """Event files for TensorBoard: `<pipeline>/<as-of>/<MLflow run>/`."""
+        return self.root / "tensorboard"
+
+    @property
     def dagster(self) -> Path:
         """The Dagster instance (`$DAGSTER_HOME`)."""
         return self.root / "dagster"

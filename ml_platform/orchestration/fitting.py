@@ -19,7 +19,7 @@ from ml_platform.orchestration.metadata import picture, version_links
 from ml_platform.orchestration.packaging import package
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.searching import search_metadata, searched_models
-from ml_platform.orchestration.tracking import log_fit
+from ml_platform.orchestration.tracking import log_fit, require_sinks
 from ml_platform.orchestration.training_rows import read_training_set
 from ml_platform.training.searched import Searched, Searching
 from ml_platform.training.trainer import Trained
@@ -27,12 +27,13 @@ from ml_platform.training.trainer import Trained
 
 @dataclass(frozen=True)
 class Fitted:
-    """A registered candidate and the fit it came from."""
+    """A registered candidate, the fit it came from, and where the sinks beside MLflow show it."""
 
     version: ModelVersion
     experiment_id: str
     trained: Trained
     searched: Mapping[str, Searched]
+    tracked: Mapping[str, Any]
 
     def metadata(self, pipeline: Pipeline) -> dict[str, Any]:
         """Show the candidate in the UI."""
@@ -41,6 +42,7 @@ class Fitted:
         notes = self.trained.notes
         return {
             **version_links(self.version, self.experiment_id),
+            **self.tracked,
             **({} if self.trained.rounds is None else {"rounds": self.trained.rounds}),
             **({"notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in notes))} if notes else {}),
             "importance": picture(importance_plot(self.trained.importance), "importance"),
@@ -66,7 +68,10 @@ def fit_candidate(
         If the rows do not keep their leakage certificate.
     SearchFailed
         If a model is searched and no trial finished.
+    RegistryError
+        If MLflow or another sink cannot be told of the fit; then nothing is registered.
     """
+    require_sinks(pipeline)
     run = mlflow.active_run().info
     rows = read_training_set(pipeline, lake, as_of)
     require_no_leakage(pipeline, rows, as_of)
@@ -75,9 +80,9 @@ def fit_candidate(
     trained = fit_models(rows, pipeline.spec, fit)
     with TemporaryDirectory() as folder:
         bundle = package(pipeline, lake, as_of, rows, fit, trained, Path(folder))
-        log_fit(mlflow, pipeline, as_of, rows, trained, bundle)
+        tracked = log_fit(mlflow, pipeline, as_of, rows, trained, bundle)
         version = models.register(pipeline.name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run.run_id)
-    return Fitted(version, run.experiment_id, trained, searched)
+    return Fitted(version, run.experiment_id, trained, searched, tracked)
 
 
 def fit_models(rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:

@@ -102,8 +102,8 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
         rows = read_training_set(pipeline, lake, as_of)
         judged = judge_candidate(pipeline, version, rows, lake, models, ledger)
         record_evaluation(judged.evaluation, version, ledger, models, actor=f"dagster run {context.run.run_id}")
-        log_evaluation(mlflow, judged.evaluation)
-        links = version_links(version, mlflow.active_run().info.experiment_id)
+        tracked = log_evaluation(mlflow, pipeline, judged.evaluation)
+        links = version_links(version, mlflow.active_run().info.experiment_id) | tracked
         report = report_candidate(pipeline, judged, version, rows, lake, models, ledger, mlflow)
         return dg.MaterializeResult(metadata=links | judged.metadata() | report, check_results=judged.check_results())
 

@@ -1,62 +1,127 @@
-"""What goes to MLflow of a fit and of an evaluation: params, metrics, data versions, code version and environment."""
+"""What is told of a fit and of an evaluation: params, metrics, data versions, code version and environment.
 
+One record each, the same for MLflow and for every other sink that the spec names. A sink that does not take it fails
+the stage before anything is registered; what the other sinks took by then stays there.
+"""
+
+import json
 from typing import Any
 
+import dagster as dg
 import polars as pl
 
 from ml_platform.contracts.records import Evaluation
 from ml_platform.orchestration.packaging import environment
 from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.resources import home
 from ml_platform.registry.bundle import Bundle
+from ml_platform.registry.sinks.mlflow import MlflowSink
+from ml_platform.registry.sinks.record import Point, Record, Sink
+from ml_platform.registry.sinks.tensorboard import TensorBoardSink
+from ml_platform.registry.sinks.wandb import WandbSink, require_key
 from ml_platform.training.trainer import Trained
 
 HISTORY_POINTS = 100
 
 
-def log_fit(mlflow: Any, pipeline: Pipeline, as_of: str, rows: pl.DataFrame, trained: Trained, bundle: Bundle) -> None:
-    """Log a fit to the active MLflow run.
+def log_fit(
+    mlflow: Any, pipeline: Pipeline, as_of: str, rows: pl.DataFrame, trained: Trained, bundle: Bundle
+) -> dict[str, Any]:
+    """Tell every sink of a fit, and give where people find it.
 
     Parameters
     ----------
     mlflow : MlFlow
-        The dagster-mlflow resource.
+        The dagster-mlflow resource, with its active run.
+
+    Raises
+    ------
+    RegistryError
+        If a sink does not take it.
     """
+    return _write(mlflow, pipeline, as_of, "candidate", fit_record(pipeline, as_of, rows, trained, bundle))
+
+
+def log_evaluation(mlflow: Any, pipeline: Pipeline, evaluation: Evaluation) -> dict[str, Any]:
+    """Tell every sink of an evaluation; see `log_fit`."""
+    return _write(mlflow, pipeline, evaluation.as_of, "evaluation", evaluation_record(evaluation))
+
+
+def require_sinks(pipeline: Pipeline) -> None:
+    """See before a fit that what it will be told to can take it, as far as that is known by then.
+
+    Raises
+    ------
+    RegistryError
+        If Weights & Biases has no key.
+    """
+    if "wandb" in pipeline.spec.tracking:
+        require_key()
+
+
+def fit_record(pipeline: Pipeline, as_of: str, rows: pl.DataFrame, trained: Trained, bundle: Bundle) -> Record:
+    """Give what is told of a fit."""
     spec, manifest = pipeline.spec, bundle.manifest
-    split = spec.split.model_dump(mode="json")
     params: dict[str, Any] = {"pipeline": pipeline.name, "as_of": as_of, "model": ", ".join(spec.models)}
-    params |= {f"split.{name}": value for name, value in split.items()}
+    params |= {f"split.{name}": value for name, value in spec.split.model_dump(mode="json").items()}
     params |= {f"model.{name}": value for name, value in trained.params.items()}
-    _log_new_params(mlflow, params)
-    tags = {
-        "pipeline": pipeline.name,
-        "as_of": as_of,
-        "bundle_digest": bundle.digest,
-        "code_version": manifest.code_version,
-    }
-    mlflow.set_tags(
-        tags | {"spec_digest": manifest.spec_digest} | {f"data.{each.table}": each.version for each in manifest.data}
-    )
+    data = {f"data.{each.table}": each.version for each in manifest.data}
+    tags = {"pipeline": pipeline.name, "as_of": as_of, "bundle_digest": bundle.digest, **data}
     counts = dict(rows.group_by("part").len().iter_rows())
     metrics = {"validation_loss": trained.loss, **{f"{part}_rows": count for part, count in counts.items()}}
-    mlflow.log_metrics(metrics | ({} if trained.rounds is None else {"rounds": trained.rounds}))
-    step = max(1, len(trained.history) // HISTORY_POINTS)
-    for at in range(0, len(trained.history), step):
-        mlflow.log_metric(f"validation_{spec.loss}", trained.history[at], step=at + 1)
-    mlflow.log_dict(environment(), "environment.json")
-    mlflow.log_dict(spec.model_dump(mode="json", by_alias=True), "spec.json")
-    mlflow.log_dict(trained.importance, "importance.json")
-
-
-def log_evaluation(mlflow: Any, evaluation: Evaluation) -> None:
-    """Log metrics and verdicts to the active MLflow run."""
-    mlflow.log_metrics(
-        {f"{model}.{name}": value for model, metrics in evaluation.metrics.items() for name, value in metrics.items()}
+    metrics |= {} if trained.rounds is None else {"rounds": trained.rounds}
+    return Record(
+        params=params,
+        tags=tags | {"code_version": manifest.code_version, "spec_digest": manifest.spec_digest},
+        points=(*_points(metrics), *_history(f"validation_{spec.loss}", trained.history)),
+        texts={
+            "environment.json": _json(environment()),
+            "spec.json": _json(spec.model_dump(mode="json", by_alias=True)),
+            "importance.json": _json(trained.importance),
+        },
     )
-    mlflow.log_dict(evaluation.model_dump(mode="json"), "evaluation.json")
-    mlflow.set_tags({"gates": evaluation.outcome})
 
 
-def _log_new_params(mlflow: Any, params: dict[str, Any]) -> None:
-    """Log what the run does not hold yet: MLflow refuses a changed param, and a resumed run logs them again."""
-    known = mlflow.active_run().data.params
-    mlflow.log_params({name: value for name, value in params.items() if name not in known})
+def evaluation_record(evaluation: Evaluation) -> Record:
+    """Give what is told of an evaluation."""
+    metrics = {f"{model}.{name}": value for model, each in evaluation.metrics.items() for name, value in each.items()}
+    return Record(
+        tags={"gates": evaluation.outcome},
+        points=_points(metrics),
+        texts={"evaluation.json": _json(evaluation.model_dump(mode="json"))},
+    )
+
+
+def _write(mlflow: Any, pipeline: Pipeline, as_of: str, stage: str, record: Record) -> dict[str, Any]:
+    run_id = mlflow.active_run().info.run_id
+    MlflowSink(mlflow.tracking_client, run_id).write(record)
+    sinks = _others(pipeline, as_of, stage, run_id)
+    return {f"{name}/{stage}": _link(sink.write(record)) for name, sink in sinks.items()}
+
+
+def _others(pipeline: Pipeline, as_of: str, stage: str, run_id: str) -> dict[str, Sink]:
+    """Give the sinks beside MLflow that the spec names; each knows the fit by its MLflow run."""
+    place = home()
+    every: dict[str, Sink] = {
+        "tensorboard": TensorBoardSink(place.tensorboard / pipeline.name / as_of / run_id),
+        "wandb": WandbSink(place.root, f"{pipeline.name}/{as_of}/{run_id}", stage),
+    }
+    return {name: every[name] for name in dict.fromkeys(pipeline.spec.tracking)}
+
+
+def _link(place: str) -> Any:
+    return dg.MetadataValue.url(place) if "://" in place else dg.MetadataValue.path(place)
+
+
+def _points(metrics: dict[str, float]) -> tuple[Point, ...]:
+    return tuple(Point(name, float(value)) for name, value in metrics.items())
+
+
+def _history(name: str, losses: list[float]) -> tuple[Point, ...]:
+    """Give the loss after each round; of a long history every so many rounds."""
+    step = max(1, len(losses) // HISTORY_POINTS)
+    return tuple(Point(name, losses[at], at + 1) for at in range(0, len(losses), step))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2)
