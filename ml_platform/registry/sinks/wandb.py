@@ -1,4 +1,4 @@
-"""Weights & Biases: a run for each record, online or offline and with the key and project that its own environment says."""
+"""Weights & Biases: a run for each record; its own environment says which key and project, and whether online."""
 
 from dataclasses import dataclass
 from itertools import groupby
