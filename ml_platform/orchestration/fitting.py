@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from ml_platform.contracts.errors import NotEnoughRows, examples
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Fit, PipelineSpec
@@ -66,6 +67,8 @@ def fit_candidate(
     ------
     LeakageFound
         If the rows do not keep their leakage certificate.
+    NotEnoughRows
+        If no row to fit on has a value of some feature.
     SearchFailed
         If a model is searched and no trial finished.
     RegistryError
@@ -75,6 +78,7 @@ def fit_candidate(
     run = mlflow.active_run().info
     rows = read_training_set(pipeline, lake, as_of)
     require_no_leakage(pipeline, rows, as_of)
+    _require_values(pipeline, rows, as_of)
     searched = searched_models(pipeline, lake, rows, as_of, mlflow, searching)
     fit = _fit_of(pipeline.spec, searched)
     trained = fit_models(rows, pipeline.spec, fit)
@@ -92,6 +96,20 @@ def fit_models(rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:
     [model] = fit.models.values()
     with open_boost(spec.training) as run:
         return fit_model(rows, spec.features.columns, model, spec.label.task, event_time=spec.event_time, run=run)
+
+
+def _require_values(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> None:
+    """Refuse a feature that no row to fit on knows: the model would be asked with values it has never seen."""
+    train = rows.filter(pl.col("part") == "train")
+    empty = [name for name in pipeline.spec.features.columns if train[name].null_count() == len(train)]
+    if empty:
+        raise NotEnoughRows.because(
+            f"{pipeline.name}: training set as of {as_of}",
+            got=f"no value of {examples(empty)} in train",
+            expected="some of each feature",
+            hint="mend the source or the lookup and materialize features and training_set again, or take the feature "
+            "out of features.columns",
+        )
 
 
 def _fit_of(spec: PipelineSpec, searched: Mapping[str, Searched]) -> Fit:
