@@ -40,7 +40,9 @@ class Rival:
             because = f"its task is {self.predictor.task}, the candidate's {happened.task}"
             return ChampionScores(version, None, is_unseen, because=because)
         predictor = self.predictor
-        predictions, because = _tried(lambda: happened.said_by(predictor, holdout))
+        # A table keeps the columns of features that are no more, without values: a champion of nulls is no rival.
+        features = holdout.select(pipeline.spec.features.columns)
+        predictions, because = _tried(lambda: happened.said_by(predictor, features))
         return ChampionScores(version, predictions, is_unseen, self.threshold, because)
 
 
