@@ -52,6 +52,10 @@ class ModelStore(Protocol):
         """Give one version; raises VersionNotFound."""
         ...
 
+    def versions(self, pipeline: str, as_of: str) -> list[ModelVersion]:
+        """Give the versions of an as-of partition, the newest first."""
+        ...
+
     def newest(self, pipeline: str, as_of: str | None = None) -> ModelVersion | None:
         """Give the newest version of an as-of partition, or of the newest as-of."""
         ...

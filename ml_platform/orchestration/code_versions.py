@@ -11,7 +11,9 @@ import json
 from functools import cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
+from ml_platform.contracts.spec import member_stage
 from ml_platform.orchestration.resolution import Pipeline
 
 OBEYS = {
@@ -33,10 +35,16 @@ def spec_digest(pipeline: Pipeline) -> str:
 def stage_version(pipeline: Pipeline, stage: str) -> str:
     """Give the code version of a stage: the spec's parts it obeys, and the author's Python where the stage runs it."""
     spec = pipeline.spec.model_dump(mode="json", by_alias=True)
-    lookups = spec["features"]["lookups"]
-    obeyed = lookups[stage] if stage in lookups else {name: spec.get(name) for name in OBEYS.get(stage, spec)}
+    own = spec["features"]["lookups"] | _members(pipeline, spec)
+    obeyed = own[stage] if stage in own else {name: spec.get(name) for name in OBEYS.get(stage, spec)}
     told = json.dumps([stage, obeyed, _schema(pipeline) if "schema" in obeyed else None], sort_keys=True)
     return hashlib.sha256(told.encode() + _python(pipeline, stage)).hexdigest()[:12]
+
+
+def _members(pipeline: Pipeline, spec: dict[str, Any]) -> dict[str, Any]:
+    """Give what each member obeys: its model, and of the ensemble only whether it asks for out-of-fold predictions."""
+    is_stacked = pipeline.spec.ensemble is not None and pipeline.spec.ensemble.kind == "stacked"
+    return {member_stage(name): [spec["models"][name], is_stacked] for name in pipeline.spec.members}
 
 
 def _schema(pipeline: Pipeline) -> dict[str, list[str]]:

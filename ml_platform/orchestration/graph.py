@@ -6,6 +6,7 @@ from ml_platform.orchestration.approval import approval_sensors
 from ml_platform.orchestration.endpoint_check import serves_offline_predictions
 from ml_platform.orchestration.feature_assets import features_asset, lookup_asset
 from ml_platform.orchestration.jobs import data_job, data_schedule, monitor_job, retrain_job
+from ml_platform.orchestration.member_assets import member_assets
 from ml_platform.orchestration.model_assets import model_assets
 from ml_platform.orchestration.monitoring_assets import drift_asset
 from ml_platform.orchestration.raw_asset import raw_asset
@@ -26,6 +27,7 @@ def pipeline_definitions(pipeline: Pipeline) -> dg.Definitions:
             *(lookup_asset(pipeline, name) for name in pipeline.spec.features.lookups),
             features_asset(pipeline),
             training_set_asset(pipeline),
+            *member_assets(pipeline),
             *model_assets(pipeline),
             drift_asset(pipeline),
         ],

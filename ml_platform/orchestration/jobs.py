@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ml_platform.contracts.spec import member_stage
 from ml_platform.orchestration.resolution import Pipeline
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def data_job(pipeline: Pipeline) -> "AssetJob":
 
 def retrain_job(pipeline: Pipeline) -> "AssetJob":
     """From features to the endpoint, if every gate passes."""
-    stages = ["training_set", "candidate", "evaluation", "endpoint"]
+    members = [member_stage(name) for name in pipeline.spec.members]
+    stages = ["training_set", *members, "candidate", "evaluation", "endpoint"]
     return _job(
         pipeline,
         "retrain",

@@ -15,6 +15,7 @@ from ml_platform.contracts.spec import Gate, ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
 from ml_platform.orchestration.measuring import baseline_thresholds, measure_of, threshold_of
+from ml_platform.orchestration.member_files import member_predictors
 from ml_platform.orchestration.metadata import picture
 from ml_platform.orchestration.outcomes import class_by_class, outcomes
 from ml_platform.orchestration.packaging import rows_digest
@@ -25,6 +26,7 @@ from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.scoring.classes import Class
 from ml_platform.validation.evaluation import evaluate
 from ml_platform.validation.measure import THRESHOLD, FloatArray
+from ml_platform.validation.metrics import score
 from ml_platform.validation.plots import actual_plot, calibration_plot, metric_table, verdict_table
 
 if TYPE_CHECKING:
@@ -127,16 +129,21 @@ def judge_candidate(
     baselines = predict_baselines(rows, happened.classes, spec.quantile)
     gates = [gate for gate in spec.gates if not isinstance(gate, ServedGate)]
     threshold = threshold_of(bundle)
+    measure = measure_of(pipeline, THRESHOLD if threshold is None else threshold)
     evaluation = evaluate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
-        gates=gates, measure=measure_of(pipeline, THRESHOLD if threshold is None else threshold),
+        gates=gates, measure=measure,
         slices={name: holdout[name].to_list() for gate in gates if isinstance(gate, Gate) for name in gate.per or ()},
         at=holdout[spec.event_time].dt.replace_time_zone(None).to_numpy(),
         thresholds=baseline_thresholds(pipeline, rows, baselines),
         earlier=evaluations_before(decisions, version.version),
     )  # fmt: skip
     served = served_verdicts(pipeline, version, bundle, rows, lake)
-    evaluation = evaluation.model_copy(update={"verdicts": _ordered(pipeline, [*evaluation.verdicts, *served])})
+    verdicts = _ordered(pipeline, [*evaluation.verdicts, *served])
+    members = member_predictors(bundle, mine)
+    shown = {name: score(labels, happened.said_by(each, holdout), measure) for name, each in members.items()}
+    metrics = evaluation.metrics | shown  # members are no rivals: no gate looks at them
+    evaluation = evaluation.model_copy(update={"verdicts": verdicts, "metrics": metrics})
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:
         predictions["champion"] = champion.predictions

@@ -1,6 +1,7 @@
 """What the Dagster UI shows of a result: tables, previews, pictures and links."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -53,6 +54,20 @@ def version_links(version: ModelVersion, experiment_id: str) -> dict[str, Any]:
         "mlflow/version": dg.MetadataValue.url(f"{mlflow_ui}/#/models/{version.pipeline}/versions/{version.version}"),
         "mlflow/run": dg.MetadataValue.url(f"{mlflow_ui}/#/experiments/{experiment_id}/runs/{version.run_id}"),
     }
+
+
+def member_links(members: Mapping[str, ModelVersion], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Link the versions that an ensemble is made of, with what each counts; nothing of one model."""
+    if not members:
+        return {}
+    lines = ["| member | version | digest | coefficient |", "| --- | --- | --- | --- |"]
+    for name, version in members.items():
+        address = f"{mlflow_ui_url()}/#/models/{version.pipeline}/versions/{version.version}"
+        count = params[f"{name}.coefficient"]
+        lines.append(
+            f"| {name} | [{version.pipeline} v{version.version}]({address}) | {version.digest[:12]} | {count} |"
+        )
+    return {"ensemble": params["ensemble"], "members": dg.MetadataValue.md("\n".join(lines))}
 
 
 def _plain(value: object) -> str:

@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
+from ml_platform.contracts.spec import member_stage
 from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
 from ml_platform.ledger.folds import Champion
@@ -47,7 +48,7 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         kinds=_kinds(pipeline),
         description="A model trained on what was known before the as-of, registered and not gated yet.",
         partitions_def=partitions_def(pipeline),
-        deps=[[pipeline.name, "training_set"]],
+        deps=[[pipeline.name, stage] for stage in ("training_set", *map(member_stage, pipeline.spec.members))],
     )
     def candidate(
         context: dg.AssetExecutionContext,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -11,10 +11,20 @@ from numpy.typing import NDArray
 from ml_platform.contracts.metrics import Task
 from ml_platform.scoring.classes import Class, class_numbers, ordered, spread
 
-if TYPE_CHECKING:
-    from ml_platform.serving.predictor import Predictor
-
 FloatArray = NDArray[np.float64]
+
+
+class Predicts(Protocol):
+    """What predicts: a model as it is served, or as it was fitted."""
+
+    @property
+    def classes(self) -> tuple[Class, ...]:
+        """Of a multiclass model, in the order of its predictions; else empty."""
+        ...
+
+    def predict(self, features: pl.DataFrame) -> FloatArray:
+        """Give the predictions for rows that have the features' columns."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,13 +45,13 @@ class Outcomes:
     task: Task
     classes: tuple[Class, ...]
 
-    def said_by(self, predictor: "Predictor", features: pl.DataFrame) -> FloatArray:
+    def said_by(self, predictor: Predicts, features: pl.DataFrame) -> FloatArray:
         """Give a model's predictions for the rows, (n_rows,) or (n_rows, n_classes); 0 for a class it never saw."""
         predictions = predictor.predict(features)
         return spread(predictions, predictor.classes, self.classes) if self.task == "multiclass" else predictions
 
 
-def outcomes(rows: pl.DataFrame, part: str, task: Task, *predictors: "Predictor") -> Outcomes:
+def outcomes(rows: pl.DataFrame, part: str, task: Task, *predictors: Predicts) -> Outcomes:
     """Give the labels of one part of a training set, comparable with what some models say.
 
     Parameters

@@ -20,6 +20,7 @@ from ml_platform.data.lake.manifest import training_manifest
 from ml_platform.data.lake.recorded import RecordedLake, recorded
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.fitting import fit_models
+from ml_platform.orchestration.member_files import MEMBERS
 from ml_platform.orchestration.packaging import environment, package, rows_digest
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform.orchestration.training_rows import make_training_set
@@ -66,7 +67,9 @@ def refit(order: Order) -> Refitted:
     lake = _pinned(Lake(order.lake), bundle)
     rows = make_training_set(pipeline, lake, manifest.as_of)
     made = training_manifest(lake, pipeline.name, manifest.as_of)
-    trained = fit_models(rows, pipeline.spec, fit)
+    trained = fit_models(rows, pipeline.spec, fit, manifest.as_of)
+    named = {name: bundle.read_bytes(name) for name in (MEMBERS,) if name in manifest.files}  # whose versions it joined
+    trained = replace(trained, files=trained.files | named)
     again = package(pipeline, lake, manifest.as_of, rows, fit, trained, order.folder)
     holdout = rows.filter(pl.col("part") == "holdout")
     return Refitted(

@@ -35,6 +35,7 @@ from ml_platform.orchestration.source_readers import reader_of, source_faults
 from ml_platform.orchestration.spec_checks import (
     Types,
     column_faults,
+    ensemble_faults,
     feature_faults,
     join_faults,
     name_faults,
@@ -142,6 +143,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         *model_faults(spec),
         *running_faults(spec),
         *search_faults(spec),
+        *ensemble_faults(spec),
     ]:
         raise refusal(path, faults)
     try:

@@ -11,7 +11,7 @@ import polars as pl
 
 from ml_platform.contracts.lightgbm_params import BINARY_ONLY
 from ml_platform.contracts.metrics import Task
-from ml_platform.contracts.spec import PipelineSpec
+from ml_platform.contracts.spec import PipelineSpec, member_stage
 from ml_platform.data.lake.tables import PARTITION
 from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART
 from ml_platform.features.plan import PLAN
@@ -19,6 +19,7 @@ from ml_platform.features.types import INSTANT, POLARS_TYPES, widen_type
 from ml_platform.orchestration.spec_faults import Fault, Location, nearest
 
 Types = Mapping[str, pl.DataType]
+STACK_FOLDS = 2  # one stretch of time alone says little of how members compare
 OWN_COLUMNS = (PARTITION, DAY, LABEL, KNOWN_AT, PART, PLAN)
 LABEL_TYPES: dict[Task, tuple[tuple[pl.DataType, ...], str]] = {
     "binary": ((pl.Boolean(), pl.Int64(), pl.Float64()), "a bool, or a number that is 0 or 1"),
@@ -99,12 +100,61 @@ def name_faults(spec: PipelineSpec) -> Iterator[Fault]:
             yield Fault(location, name, f"a name other than {', '.join(OWN_COLUMNS)}", "rename the column")
 
 
+def ensemble_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    """See that all models answer as one: each is a member, and a stack has folds to be fitted on."""
+    if faults := list(_member_faults(spec)):
+        yield from faults
+        return
+    for name in spec.members:
+        if (stage := member_stage(name)) in spec.features.lookups:
+            location = ("features", "lookups", stage)
+            yield Fault(location, stage, f"another name, as {stage} fits the model {name}", "rename the lookup")
+    yield from _stack_faults(spec)
+
+
 def feature_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:
     """See that a model can take each feature."""
     for place, name in enumerate(spec.features.columns):
         if widen_type(types[name]) not in MODEL_TYPES:
             hint = "derive one in features.python"
             yield Fault(("features", "columns", place), f"{name} ({types[name]})", "a number, bool or string", hint)
+
+
+def _member_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    if spec.ensemble is None:
+        if len(spec.models) > 1:
+            named = ", ".join(spec.models)
+            hint = f"add ensemble: {{kind: weighted, of: [{named}]}}"
+            yield Fault(("models",), named, "one model, or an ensemble that joins them", hint)
+        return
+    for place, name in enumerate(spec.members):
+        if name not in spec.models:
+            yield Fault(("ensemble", "of", place), name, "one of models", nearest(name, list(spec.models)))
+    for name in spec.models:
+        if name not in spec.members:
+            hint = f"add {name} to ensemble.of, or take it out"
+            yield Fault(
+                ("models", name), f"{name}, which ensemble.of does not name", "only members of the ensemble", hint
+            )
+
+
+def _stack_faults(spec: PipelineSpec) -> Iterator[Fault]:
+    split = spec.split
+    if spec.ensemble is None or spec.ensemble.kind != "stacked":
+        return
+    if spec.quantile is not None:
+        yield Fault(("ensemble", "kind"), "stacked", "another kind, as a stack predicts a mean", "take weighted")
+    if split.kind != "time":
+        return
+    if split.folds < STACK_FOLDS:
+        hint = f"add folds: {STACK_FOLDS} to split, or take weighted"
+        expected = f"at least {STACK_FOLDS} with ensemble.kind: stacked, which is fitted on what folds predict"
+        yield Fault(("split",), f"{split.folds} folds", expected, hint)
+    elif (left := split.oldest_fold - split.validation - split.embargo) < split.train_at_least:
+        expected = f"at least train_at_least, {split.train_at_least.days}d, before the stretch that a fold stops on"
+        yield Fault(
+            ("split", "folds"), f"{left.days}d", expected, "fewer folds, a shorter validation or a longer train"
+        )
 
 
 def _split_column_faults(spec: PipelineSpec, types: Types) -> Iterator[Fault]:

@@ -5,6 +5,7 @@ the stage before anything is registered; what the other sinks took by then stays
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -40,6 +41,34 @@ def log_fit(
         If a sink does not take it.
     """
     return _write(mlflow, pipeline, as_of, "candidate", fit_record(pipeline, as_of, rows, trained, bundle))
+
+
+def log_member(
+    mlflow: Any,
+    pipeline: Pipeline,
+    as_of: str,
+    member: str,
+    trained: Trained,
+    metrics: Mapping[str, Mapping[str, float]],
+    bundle: Bundle,
+) -> dict[str, Any]:
+    """Tell every sink of a member of an ensemble, all under its name: the run is that of its fellows too.
+
+    Parameters
+    ----------
+    metrics : mapping of str to mapping
+        Its metrics on the validation and the holdout part.
+    """
+    measured = {f"{member}.{part}.{name}": value for part, each in metrics.items() for name, value in each.items()}
+    rounds = {} if trained.rounds is None else {f"{member}.rounds": trained.rounds}
+    points = _points(measured | rounds | {f"{member}.validation_loss": trained.loss})
+    record = Record(
+        params={f"{member}.{name}": value for name, value in trained.params.items()},
+        tags={f"{member}.bundle_digest": bundle.digest},
+        points=(*points, *_history(f"{member}.validation_{pipeline.spec.loss}", trained.history)),
+        texts={f"{member}/importance.json": _json(trained.importance)},
+    )
+    return _write(mlflow, pipeline, as_of, f"member_{member}", record)
 
 
 def log_evaluation(mlflow: Any, pipeline: Pipeline, evaluation: Evaluation) -> dict[str, Any]:

@@ -75,6 +75,11 @@ class MlflowStore:
             )
         return _record(found[version])
 
+    def versions(self, pipeline: str, as_of: str) -> list[ModelVersion]:
+        """Give the versions of an as-of partition, the newest first."""
+        found = [_record(each) for each in self._search(pipeline)]
+        return sorted((each for each in found if each.as_of == as_of), key=lambda each: -each.version)
+
     def newest(self, pipeline: str, as_of: str | None = None) -> ModelVersion | None:
         """Give the newest version of an as-of partition; without one, that of the newest as-of."""
         found = [_record(each) for each in self._search(pipeline)]

@@ -77,8 +77,15 @@ def _load_xgboost(description: Mapping[str, Any], read: Read) -> Scorer:
     return load_xgboost(read(description["file"]))
 
 
+def _load_ensemble(description: Mapping[str, Any], read: Read) -> Scorer:
+    from ml_platform.scoring.ensemble import load_ensemble
+
+    return load_ensemble(description, read)
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any], Read], Scorer]] = {
     "lightgbm": _load_lightgbm,
     "linear": _load_linear,
     "xgboost": _load_xgboost,
+    "ensemble": _load_ensemble,
 }

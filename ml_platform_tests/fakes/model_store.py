@@ -44,6 +44,10 @@ class InMemoryModelStore:
                 return known
         raise VersionNotFound.because(pipeline, got=version, expected="a registered version", hint="register it first.")
 
+    def versions(self, pipeline: str, as_of: str) -> list[ModelVersion]:
+        """Give the versions of an as-of partition, the newest first."""
+        return [known for known in reversed(self._versions.get(pipeline, [])) if known.as_of == as_of]
+
     def newest(self, pipeline: str, as_of: str | None = None) -> ModelVersion | None:
         """Give the newest version of an as-of partition, or of the newest as-of."""
         wanted = [known for known in self._versions.get(pipeline, []) if as_of in (None, known.as_of)]

@@ -371,7 +371,61 @@ FAULTS |= {
         "quality.warn.0: got 'rows', expected 'rows_at_least', 'volume_is_usual', .*",
     ),
 }
+GBM = (
+    "    gbm: {kind: lightgbm, params: {num_leaves: 7, min_data_in_leaf: 20, num_threads: 1}, rounds: 60, patience: 10}"
+)
+SECOND = "\n    flat: {kind: lightgbm, params: {num_leaves: 3}}"
+FAULTS |= {
+    "several models without an ensemble": (
+        GBM,
+        GBM + SECOND,
+        r"models: got gbm, flat, expected one model, or an ensemble that joins them. "
+        r"Hint: add ensemble: {kind: weighted, of: .gbm, flat.}",
+    ),
+    "ensemble of one": (
+        GBM,
+        f"{GBM}\n  ensemble: {{kind: average, of: [gbm]}}",
+        r"ensemble.of: got .'gbm'., expected Value should have at least 2 items.* Hint: mend of",
+    ),
+    "ensemble of an unknown model": (
+        GBM,
+        f"{GBM}{SECOND}\n  ensemble: {{kind: average, of: [gbm, flat, gbn]}}",
+        "ensemble.of.2: got gbn, expected one of models. Hint: did you mean gbm?",
+    ),
+    "ensemble of one model twice": (
+        GBM,
+        f"{GBM}{SECOND}\n  ensemble: {{kind: average, of: [gbm, flat, gbm]}}",
+        r"ensemble.of: got .*, expected each name once, not gbm again. Hint: mend of",
+    ),
+    "model that is no member": (
+        GBM,
+        f"{GBM}{SECOND}\n    deep: {{kind: lightgbm}}\n  ensemble: {{kind: average, of: [gbm, flat]}}",
+        "models.deep: got deep, which ensemble.of does not name, expected only members of the ensemble. "
+        "Hint: add deep to ensemble.of, or take it out",
+    ),
+    "ensemble of a kind that is none": (
+        GBM,
+        f"{GBM}{SECOND}\n  ensemble: {{kind: vote, of: [gbm, flat]}}",
+        "ensemble.kind: got 'vote', expected 'average', 'weighted', 'stacked' or 'best'. Hint: mend kind",
+    ),
+    "stack without folds": (
+        GBM,
+        f"{GBM}{SECOND}\n  ensemble: {{kind: stacked, of: [gbm, flat]}}",
+        "split: got 0 folds, expected at least 2 with ensemble.kind: stacked, which is fitted on what folds predict. "
+        "Hint: add folds: 2 to split, or take weighted",
+    ),
+    "stack of folds that leave too little": (
+        f"holdout: 5d}}\n  models:\n{GBM}",
+        f"holdout: 5d, folds: 3}}\n  models:\n{GBM}{SECOND}\n  ensemble: {{kind: stacked, of: [gbm, flat]}}",
+        "split.folds: got 5d, expected at least train_at_least, 7d, before the stretch that a fold stops on. "
+        "Hint: fewer folds, a shorter validation or a longer train",
+    ),
+}
 LINE_OF = {
+    "several models without an ensemble": "  models:",
+    "model that is no member": "    deep:",
+    "stack without folds": "  split:",
+    "stack of folds that leave too little": "  split:",
     "known_at without tolerance": "      road:",
     "lookup by a column that no row has": "by: [lime]",
     "lookup by the label": "by: [is_late]",
@@ -462,6 +516,34 @@ def test_a_lookup_may_not_take_the_name_of_another_table(tmp_path: Path) -> None
             match=rf":{_line(text, f'      {name}:')}: features\.lookups\.{name}: got {name}, expected a name",
         ):
             _resolve(tmp_path / "defs.yaml", text)
+
+
+def test_a_lookup_may_not_take_the_name_of_a_member(tmp_path: Path) -> None:
+    """It would be one asset with the stage that fits the member; without an ensemble there is no such stage."""
+    text = _changed("      lines:\n", "      member_gbm:\n").replace("lines_stops", "member_gbm_stops")
+    text = text.replace("    python: .features.build\n", "").replace("passengers, crowding, hour,", "passengers,")
+    assert "member_gbm" in _resolve(tmp_path / "defs.yaml", text).lookups
+    text = text.replace(GBM, f"{GBM}{SECOND}\n  ensemble: {{kind: average, of: [gbm, flat]}}")
+    said = r"features\.lookups\.member_gbm: got member_gbm, expected another name, as member_gbm fits the model gbm"
+    with pytest.raises(SpecError, match=f":{_line(text, '      member_gbm:')}: {said}"):
+        _resolve(tmp_path / "defs.yaml", text)
+
+
+def test_members_predict_the_same_quantile(tmp_path: Path) -> None:
+    """A mean and a quantile do not answer as one, and a stack of quantiles would be a mean."""
+    text = _changed("task: binary", "task: regression").replace("is_late, task", "passengers, task")
+    text = text.replace("[line, passengers]", "[line]").replace("[line, passengers, crowding", "[line")
+    quantile = "quantile: 0.9, rounds: 60"
+    for models, kind, said in (
+        (GBM.replace("rounds: 60", quantile) + SECOND, "average", r"models\.flat: got quantile None, expected 0\.9"),
+        (
+            f"{GBM}{SECOND}".replace("rounds: 60", quantile).replace("{kind: lightgbm, params: {num_leaves: 3}",
+            "{kind: lightgbm, quantile: 0.9, params: {num_leaves: 3}"), "stacked", r"ensemble\.kind: got stacked",
+        ),
+    ):  # fmt: skip
+        changed = text.replace(GBM, f"{models}\n  ensemble: {{kind: {kind}, of: [gbm, flat]}}")
+        with pytest.raises(SpecError, match=said):
+            _resolve(tmp_path / "defs.yaml", changed)
 
 
 def test_owners_are_those_that_dagster_takes(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ml_platform.contracts.spec.models import (
     Training,
     TreeModel,
     XGBoostModel,
+    member_stage,
 )
 from ml_platform.contracts.spec.partitions import Label, Partitions, Split
 from ml_platform.contracts.spec.pipeline import STAGES, TABLES, PipelineSpec
@@ -66,4 +67,5 @@ __all__ = [
     "ValueRange",
     "WindowFeature",
     "XGBoostModel",
+    "member_stage",
 ]

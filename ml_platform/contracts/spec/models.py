@@ -120,12 +120,17 @@ ModelName = Annotated[str, Field(pattern=NAME)]
 class Ensemble(SpecPart):
     """Several models that answer as one.
 
-    `average` of their predictions; `weighted` by how small each one's validation loss is; `stacked`: a linear model on
-    their out-of-fold predictions; `best`: the one with the least validation loss.
+    `average` of their predictions; `weighted`: the mean with the weights that make the validation loss least;
+    `stacked`: a linear model on their out-of-fold predictions; `best`: the one with the least validation loss.
     """
 
     kind: Literal["average", "weighted", "stacked", "best"]
     of: Annotated[Names, Field(min_length=2)]
+
+
+def member_stage(name: str) -> str:
+    """Name the stage, and so the asset, that fits a member of an ensemble."""
+    return f"member_{name}"
 
 
 class Distributed(SpecPart):

@@ -64,14 +64,10 @@ class PipelineSpec(SpecPart):
             raise ValueError(f"expected metrics under names of their own, got {', '.join(taken)}")
         return self
 
-    @model_validator(mode="after")
-    def _models_answer_as_one(self) -> Self:
-        joined = [] if self.ensemble is None else self.ensemble.of
-        if self.ensemble is None and len(self.models) > 1:
-            raise ValueError(f"expected an ensemble that joins the models {', '.join(self.models)}")
-        if joined and set(joined) != set(self.models):
-            raise ValueError(f"expected ensemble.of to name each of {', '.join(self.models)}, got {', '.join(joined)}")
-        return self
+    @property
+    def members(self) -> list[str]:
+        """The models that are members of an ensemble; none of a pipeline with one model."""
+        return [] if self.ensemble is None else self.ensemble.of
 
     @property
     def kind(self) -> str:

@@ -1,0 +1,229 @@
+"""Several models fitted on one training set and joined to one: average, weighted, stacked, or the best of them.
+
+A member is a fit of its own, and for a stack also predicts the rows that folds of it did not see. Joining looks at
+their predictions alone, so members may come from anywhere, as from the versions they were registered as.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ml_platform.contracts.errors import ContractError, NotEnoughRows
+from ml_platform.contracts.metrics import Task
+from ml_platform.contracts.spec import Ensemble
+from ml_platform.features.encoding import Encoder
+from ml_platform.scoring.classes import Class, class_numbers, ordered, spread
+from ml_platform.scoring.ensemble import KIND, join, member_file
+from ml_platform.scoring.scorer import DESCRIPTION
+from ml_platform.training.coefficients import convex_weights, stack_coefficients
+from ml_platform.training.executor import Executor, LocalExecutor, results
+from ml_platform.training.losses import loss_of
+from ml_platform.training.out_of_fold import predicted_labels, predicted_rows
+from ml_platform.training.trainer import Trained
+
+FloatArray = NDArray[np.float64]
+Fits = Callable[[pl.DataFrame], Trained]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A fitted member of an ensemble.
+
+    Parameters
+    ----------
+    trained : Trained
+        The fit on the training set's own parts.
+    out_of_fold : (n_predicted,) or (n_predicted, n_classes) array or None
+        What fits in the folds said of the rows they did not see, in the folds' order; only a stack needs it.
+    """
+
+    trained: Trained
+    out_of_fold: FloatArray | None = None
+
+
+def fit_member(
+    rows: pl.DataFrame, fit: Fits, folds: Sequence[pl.DataFrame] = (), executor: Executor | None = None
+) -> Member:
+    """Fit one member.
+
+    Parameters
+    ----------
+    rows : (n_rows, ...)
+        A training set.
+    fit : function
+        From a training set to a fitted model, as `fit_model` with all else bound.
+    folds : sequence of (n_fold_rows, ...)
+        As `out_of_fold.fold_sets` gives them; none where no stack asks for them.
+    executor : Executor, optional
+        Where the folds are fitted; one after another in this process without one.
+    """
+    trained = fit(rows)
+    predict = partial(_predict_fold, fit=fit, classes=trained.classes)
+    said = results((executor or LocalExecutor()).map(predict, folds))
+    return Member(trained, np.concatenate(said) if said else None)
+
+
+def join_members(
+    rows: pl.DataFrame,
+    members: Mapping[str, Member],
+    ensemble: Ensemble,
+    task: Task,
+    folds: Sequence[pl.DataFrame] = (),
+    *,
+    quantile: float | None = None,
+) -> Trained:
+    """Join fitted members to one model.
+
+    Weights and the best member are chosen on the validation part, on which members stopped too; a stack is fitted on
+    out-of-fold predictions alone. The holdout part is never looked at.
+
+    Parameters
+    ----------
+    rows : (n_rows, ...)
+        The training set that the members were fitted on.
+    members : mapping of str to Member
+        Each of `ensemble.of`.
+    folds : sequence of (n_fold_rows, ...)
+        Those that the members' `out_of_fold` is of.
+    quantile : float, optional
+        Which quantile of a regression's label all members predict, instead of its mean.
+
+    Raises
+    ------
+    ContractError
+        If the members encode features in different ways, or predict other rows than the folds'.
+    """
+    chosen = {name: members[name] for name in ensemble.of}
+    encoder, classes = _one_encoder(chosen), next(iter(chosen.values())).trained.classes
+    validation = rows.filter(pl.col("part") == "validation")
+    labels, is_known = _numbers(validation["label"], classes)
+    matrix = encoder.encode(validation)[is_known]
+    said = {name: member.trained.scorer(matrix) for name, member in chosen.items()}
+    description: dict[str, Any] = {
+        "kind": KIND,
+        "how": ensemble.kind,
+        "task": task,
+        "members": {name: json.loads(member.trained.files[DESCRIPTION]) for name, member in chosen.items()},
+        **({"classes": list(classes)} if classes else {}),
+        **_fitted(ensemble, chosen, labels, said, task, quantile, folds),
+    }
+    return Trained(
+        files=_files(chosen) | {DESCRIPTION: json.dumps(description, sort_keys=True).encode()},
+        encoder=encoder,
+        importance=_importance(chosen, description["coefficients"]),
+        loss=loss_of(labels, join(said, description), task, quantile),
+        params={"ensemble": ensemble.kind} | _shown(chosen, description["coefficients"]),
+        notes=(_told(description["how"], description["coefficients"]), *_notes(chosen)),
+        classes=classes,
+    )
+
+
+def _predict_fold(fold: pl.DataFrame, fit: Fits, classes: Sequence[Class]) -> FloatArray:
+    """Fit on a fold and predict what it did not see, over the classes that the member itself knows."""
+    trained, asked = fit(fold), predicted_rows(fold)
+    if not classes:
+        return trained.predict(asked)
+    known = ordered([*classes, *trained.classes])
+    return spread(trained.predict(asked), trained.classes, known)[:, [known.index(label) for label in classes]]
+
+
+def _fitted(
+    ensemble: Ensemble,
+    members: Mapping[str, Member],
+    labels: FloatArray,
+    said: Mapping[str, FloatArray],
+    task: Task,
+    quantile: float | None,
+    folds: Sequence[pl.DataFrame],
+) -> dict[str, Any]:
+    """Give the coefficients of the members, and the intercept of a stack."""
+    match ensemble.kind:
+        case "average":
+            return {"coefficients": dict.fromkeys(members, 1 / len(members))}
+        case "weighted":
+            return {"coefficients": convex_weights(labels, said, task, quantile)}
+        case "best":
+            best = min(said, key=lambda name: loss_of(labels, said[name], task, quantile))
+            return {"coefficients": {name: float(name == best) for name in members}}
+        case "stacked":
+            coefficients, intercept = stack_coefficients(*_stack_inputs(members, folds), task)
+            return {"coefficients": coefficients, "intercept": intercept}
+
+
+def _stack_inputs(
+    members: Mapping[str, Member], folds: Sequence[pl.DataFrame]
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Give the labels of the rows that the folds predict, and what each member's fits said of them."""
+    classes = next(iter(members.values())).trained.classes
+    wanted, is_known = _numbers(predicted_labels(folds), classes)
+    inputs = {name: member.out_of_fold for name, member in members.items() if member.out_of_fold is not None}
+    if got := [name for name in members if name not in inputs or len(inputs[name]) != len(is_known)]:
+        raise ContractError.because(
+            f"stack: out-of-fold predictions of {', '.join(got)}", got="none, or of other rows",
+            expected=f"of {len(is_known)} rows", hint="materialize the members again, then candidate",
+        )  # fmt: skip
+    if len(np.unique(wanted)) < 2:
+        raise NotEnoughRows.because(
+            "stack: rows that the folds predict", got=f"{len(wanted)} rows with one label",
+            expected="labels that differ", hint="choose a longer split.validation, or more folds",
+        )  # fmt: skip
+    return wanted, {name: each[is_known] for name, each in inputs.items()}
+
+
+def _numbers(labels: pl.Series, classes: Sequence[Class]) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Give labels as numbers, and which of the rows they are of: a class that no training row has is left out."""
+    numbers = class_numbers(labels, classes) if classes else labels.cast(pl.Float64).to_numpy()
+    is_known = ~np.isnan(numbers)
+    return numbers[is_known], is_known
+
+
+def _one_encoder(members: Mapping[str, Member]) -> Encoder:
+    encoders = [member.trained.encoder for member in members.values()]
+    if any(each != encoders[0] for each in encoders):
+        raise ContractError.because(
+            f"members {', '.join(members)}", got="features encoded in different ways",
+            expected="one matrix for all", hint="materialize the members again, from one training set",
+        )  # fmt: skip
+    return encoders[0]
+
+
+def _files(members: Mapping[str, Member]) -> dict[str, bytes]:
+    return {
+        member_file(name, file): content
+        for name, member in members.items()
+        for file, content in member.trained.files.items()
+        if file != DESCRIPTION
+    }
+
+
+def _importance(members: Mapping[str, Member], coefficients: Mapping[str, float]) -> dict[str, float]:
+    """Give each feature's share in the members' importance, a member's counted by its coefficient."""
+    total = sum(coefficients.values()) or 1.0
+    shares: dict[str, float] = {}
+    for name, member in members.items():
+        of_all = sum(member.trained.importance.values()) or 1.0
+        for feature, value in member.trained.importance.items():
+            shares[feature] = shares.get(feature, 0.0) + coefficients[name] / total * value / of_all
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _shown(members: Mapping[str, Member], coefficients: Mapping[str, float]) -> dict[str, Any]:
+    shown: dict[str, Any] = {f"{name}.coefficient": round(value, 6) for name, value in coefficients.items()}
+    return shown | {
+        f"{name}.{param}": value for name, member in members.items() for param, value in member.trained.params.items()
+    }
+
+
+def _notes(members: Mapping[str, Member]) -> list[str]:
+    return [f"{name}: {note}" for name, member in members.items() for note in member.trained.notes]
+
+
+def _told(how: str, coefficients: Mapping[str, float]) -> str:
+    counted = ", ".join(f"{name} {value:.3f}" for name, value in coefficients.items())
+    return f"The members count ({how}): {counted}."
