@@ -56,7 +56,8 @@ def cluster() -> Iterator[None]:
     """Start one Ray cluster for all tests here, as it is slow to start; nothing of it is left when they are over."""
     with connected(None, cpus=4):
         yield
-        started = [each for each in psutil.Process().children(recursive=True) if "ray" in " ".join(each.cmdline())]
+        alive = [each for each in psutil.Process().children(recursive=True) if each.status() != psutil.STATUS_ZOMBIE]
+        started = [each for each in alive if "ray" in " ".join(each.cmdline())]
     assert started
     assert not _left(started)
 
