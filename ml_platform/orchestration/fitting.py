@@ -1,7 +1,7 @@
 """Fitting a candidate: from a training set to a registered version, logged to the MLflow run it belongs to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,7 +41,7 @@ class Fitted:
     trained: Trained
     searched: Mapping[str, Searched]
     tracked: Mapping[str, Any]
-    members: dict[str, ModelVersion] = field(default_factory=dict)
+    members: Mapping[str, ModelVersion]
 
     def metadata(self, pipeline: Pipeline) -> dict[str, Any]:
         """Show the candidate in the UI."""
@@ -121,7 +121,13 @@ def fitter(spec: PipelineSpec, model: Model, run: Boost = boost) -> Callable[[pl
 
 
 def require_values(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> None:
-    """Refuse a feature that no row to fit on knows: the model would be asked with values it has never seen."""
+    """Refuse a feature that no row to fit on knows: the model would be asked with values it has never seen.
+
+    Raises
+    ------
+    NotEnoughRows
+        Names the features.
+    """
     train = rows.filter(pl.col("part") == "train")
     empty = [name for name in pipeline.spec.features.columns if train[name].null_count() == len(train)]
     if empty:
@@ -148,7 +154,7 @@ class _Made(NamedTuple):
     fit: Fit
     trained: Trained
     searched: Mapping[str, Searched]
-    members: dict[str, ModelVersion]
+    members: Mapping[str, ModelVersion]
 
 
 def _searched(

@@ -34,7 +34,7 @@ Metrics = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A registered member, its fit, its metrics on the validation and the holdout part, and where sinks show it."""
+    """A registered member, its fit, and its metrics on the validation and the holdout part."""
 
     version: ModelVersion
     experiment_id: str

@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 
 from ml_platform.contracts.records import Evaluation
+from ml_platform.contracts.spec import member_stage
 from ml_platform.orchestration.packaging import environment
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.resources import home
@@ -52,23 +53,15 @@ def log_member(
     metrics: Mapping[str, Mapping[str, float]],
     bundle: Bundle,
 ) -> dict[str, Any]:
-    """Tell every sink of a member of an ensemble, all under its name: the run is that of its fellows too.
+    """Tell every sink of a member of an ensemble; see `log_fit`.
 
     Parameters
     ----------
     metrics : mapping of str to mapping
         Its metrics on the validation and the holdout part.
     """
-    measured = {f"{member}.{part}.{name}": value for part, each in metrics.items() for name, value in each.items()}
-    rounds = {} if trained.rounds is None else {f"{member}.rounds": trained.rounds}
-    points = _points(measured | rounds | {f"{member}.validation_loss": trained.loss})
-    record = Record(
-        params={f"{member}.{name}": value for name, value in trained.params.items()},
-        tags={f"{member}.bundle_digest": bundle.digest},
-        points=(*points, *_history(f"{member}.validation_{pipeline.spec.loss}", trained.history)),
-        texts={f"{member}/importance.json": _json(trained.importance)},
-    )
-    return _write(mlflow, pipeline, as_of, f"member_{member}", record)
+    record = member_record(pipeline, member, trained, metrics, bundle)
+    return _write(mlflow, pipeline, as_of, member_stage(member), record)
 
 
 def log_evaluation(mlflow: Any, pipeline: Pipeline, evaluation: Evaluation) -> dict[str, Any]:
@@ -108,6 +101,23 @@ def fit_record(pipeline: Pipeline, as_of: str, rows: pl.DataFrame, trained: Trai
             "spec.json": _json(spec.model_dump(mode="json", by_alias=True)),
             "importance.json": _json(trained.importance),
         },
+    )
+
+
+def member_record(
+    pipeline: Pipeline, member: str, trained: Trained, metrics: Mapping[str, Mapping[str, float]], bundle: Bundle
+) -> Record:
+    """Give what is told of a member, all under its name: the run is that of its fellows too."""
+    measured = {f"{part}.{name}": value for part, each in metrics.items() for name, value in each.items()}
+    measured |= {"validation_loss": trained.loss} | ({} if trained.rounds is None else {"rounds": trained.rounds})
+    return Record(
+        params={f"{member}.{name}": value for name, value in trained.params.items()},
+        tags={f"{member}.bundle_digest": bundle.digest},
+        points=(
+            *_points({f"{member}.{name}": value for name, value in measured.items()}),
+            *_history(f"{member}.validation_{pipeline.spec.loss}", trained.history),
+        ),
+        texts={f"{member_stage(member)}_importance.json": _json(trained.importance)},
     )
 
 
