@@ -46,16 +46,17 @@ TABLES = ("raw", "validated", "quarantine", "road", "features")
 @pytest.fixture(scope="module")
 def killed(trained_home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Home]:
     """Give, for each place, the home of a retrain that was killed there."""
-    return _killed(trained_home, tmp_path_factory.mktemp("killed"), "retrain", LATER, PLACES)
+    return kill(trained_home, tmp_path_factory.mktemp("killed"), "retrain", LATER, PLACES)
 
 
 @pytest.fixture(scope="module")
 def killed_data(trained_home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Home]:
     """Give, for each place, the home in which the load of a new day was killed there."""
-    return _killed(trained_home, tmp_path_factory.mktemp("killed_data"), "data", NEW_DAY, DATA_PLACES)
+    return kill(trained_home, tmp_path_factory.mktemp("killed_data"), "data", NEW_DAY, DATA_PLACES)
 
 
-def _killed(source: Home, folder: Path, job: str, key: str, places: list[str]) -> dict[str, Home]:
+def kill(source: Home, folder: Path, job: str, key: str, places: list[str]) -> dict[str, Home]:
+    """Give, for each place, a copy of a home in which a job was killed there."""
     begun = copy_home(source, folder / "begun")
     begun.dagster.mkdir()
     shutil.copy(ROOT / "dagster.yaml", begun.dagster)

@@ -1,13 +1,15 @@
 """Runs a job of the tiny pipeline in processes that kill themselves: `python -m ...killed JOB KEY HOME=PLACE ...`.
 
 PLACE is `after:STEP`, between the end of a step and whatever follows, or `call:MODULE:NAME` and `return:MODULE:NAME`,
-just before and just after one call within a step; a NAME may have a dot. The libraries are imported once and each
+just before and just after one call within a step; a NAME may have a dot. `$TINY_ENSEMBLE` names the kind of ensemble
+that the pipeline is. The libraries are imported once and each
 process is a fork, made while no library has started a thread.
 """
 
 import os
 import signal
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,14 +17,18 @@ from typing import Any, NoReturn
 import dagster as dg
 
 from ml_platform.contracts.home import Home
+from ml_platform_tests.pipelines.ensembles import tiny_ensemble
 from ml_platform_tests.pipelines.fixtures import environment, make_world
+from ml_platform_tests.pipelines.world import definitions
 
+ENSEMBLE = "TINY_ENSEMBLE"
 LIBRARIES = [
     "lightgbm",
     "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store",
     "dagster_mlflow",
     "matplotlib.pyplot",
+    "sklearn.linear_model",
 ]
 ENDS_WITHIN_S = 60
 
@@ -58,7 +64,10 @@ def _run(job: str, key: str, home: Home, place: str) -> NoReturn:
     else:
         _die_in_call(*where.split(":"), is_done_first=when == "return")
     with dg.DagsterInstance.get() as instance:
-        make_world(home, instance).run(job, key)
+        world = make_world(home, instance)
+        if kind := os.environ.get(ENSEMBLE):
+            world = replace(world, definitions=definitions(tiny_ensemble(kind)))
+        world.run(job, key)
     os._exit(0)
 
 
