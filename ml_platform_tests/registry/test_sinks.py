@@ -83,6 +83,14 @@ def test_names_values_and_steps_are_the_same_in_all_three(client: "MlflowClient"
     np.testing.assert_allclose(kept, told, rtol=1e-7)  # TensorBoard keeps four bytes
 
 
+def test_records_of_one_second_stand_beside_each_other(tmp_path: Path) -> None:
+    """A fit and its evaluation may follow each other that fast."""
+    sink, names = TensorBoardSink(tmp_path / "board"), {f"m{number}" for number in range(4)}
+    for name in names:
+        sink.write(Record(points=(Point(name, 1.0),)))
+    assert {point.name for point in read_tensorboard(tmp_path / "board").points} == names
+
+
 def test_a_history_of_any_length_goes_to_mlflow_in_few_requests(client: "MlflowClient", run_id: str) -> None:
     """A thousand metrics or a hundred params at a time, and not one by one."""
     asked: list[tuple[int, int]] = []

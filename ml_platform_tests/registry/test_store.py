@@ -301,7 +301,11 @@ def _mlflow_serving(uri: str, tracking_url: str, log: Path) -> Iterator[httpx.Cl
     finally:
         started = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         _, alive = psutil.wait_procs(started, timeout=10)
         for child in alive:
             child.kill()

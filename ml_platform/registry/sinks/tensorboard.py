@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from ml_platform.contracts.errors import RegistryError
 from ml_platform.registry.sinks.record import Record
@@ -18,7 +19,8 @@ class TensorBoardSink:
         from tensorboardX import SummaryWriter
 
         try:
-            with SummaryWriter(str(self.folder)) as writer:
+            # Its file is named by the second: records of one second would overwrite each other.
+            with SummaryWriter(str(self.folder), filename_suffix=f".{uuid4().hex}") as writer:
                 for name, value in {**record.params, **record.tags, **record.texts}.items():
                     writer.add_text(name, str(value), 0)
                 for point in record.points:
