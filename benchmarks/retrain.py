@@ -166,7 +166,8 @@ def _bare(pipeline: Pipeline, home: Home, folder: Path) -> Bare:
     client = mlflow.MlflowClient(os.environ["BARE_MLFLOW"])
     experiment = client.create_experiment("bare", artifact_location=(folder / "artifacts").as_uri())
     [model] = pipeline.spec.models.values()
-    assert isinstance(model, LightGBMModel)  # noqa: S101
+    if not isinstance(model, LightGBMModel):
+        raise TypeError(f"the bare script fits LightGBM, not {model.kind}")
     params = {
         "num_threads": min(os.cpu_count() or 1, 8), **model.params, "objective": "binary", "metric": "binary_logloss",
         "seed": model.seed, "deterministic": True, "force_row_wise": True, "verbosity": -1,

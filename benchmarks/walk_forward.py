@@ -20,6 +20,7 @@ from ml_platform.contracts.home import Home
 from ml_platform.contracts.records import Bounds, Evaluation, ModelVersion
 from ml_platform.demo.platform import QUIET
 from ml_platform.deployment.services import dagster_env, prepare_dagster_home
+from ml_platform.ledger.folds import promotions
 
 PIPELINE = "flight_delays"
 YEAR = ("2013-01-01", "2013-12-31")
@@ -89,8 +90,7 @@ class _Walk:
         return {each.version: _report(client, each) for each in self._models.registered()}
 
     def champion(self) -> int:
-        [version] = {each.version for each in self._ledger.read(PIPELINE) if each.kind == "promoted"}
-        assert version is not None  # noqa: S101
+        [version] = {each.version for each in promotions(self._ledger.read(PIPELINE))}
         return version
 
     def _require(self, result: dg.ExecuteInProcessResult) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 from ml_platform.contracts.errors import NotEnoughRows, examples
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ModelVersion
-from ml_platform.contracts.spec import Fit, Model, PipelineSpec
+from ml_platform.contracts.spec import Ensemble, Fit, Model, PipelineSpec
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.certifying import require_no_leakage
 from ml_platform.orchestration.executing import open_boost
@@ -88,9 +88,9 @@ def fit_candidate(
     require_no_leakage(pipeline, rows, as_of)
     require_values(pipeline, rows, as_of)
     made = (
-        _joined(pipeline, lake, models, rows, as_of)
-        if pipeline.spec.members
-        else _searched(pipeline, lake, rows, as_of, mlflow, searching)
+        _searched(pipeline, lake, rows, as_of, mlflow, searching)
+        if (ensemble := pipeline.spec.ensemble) is None
+        else _joined(pipeline, ensemble, lake, models, rows, as_of)
     )
     with TemporaryDirectory() as folder:
         bundle = package(pipeline, lake, as_of, rows, made.fit, made.trained, Path(folder))
@@ -166,8 +166,10 @@ def _searched(
     return _Made(fit, fit_models(rows, pipeline.spec, fit, as_of), searched, {})
 
 
-def _joined(pipeline: Pipeline, lake: Lake, models: ModelStore, rows: pl.DataFrame, as_of: str) -> _Made:
+def _joined(
+    pipeline: Pipeline, ensemble: Ensemble, lake: Lake, models: ModelStore, rows: pl.DataFrame, as_of: str
+) -> _Made:
     """Join the versions of the members, which are searched and fitted already."""
-    joined = join_versions(pipeline, lake, models, rows, as_of)
+    joined = join_versions(pipeline, ensemble, lake, models, rows, as_of)
     fit = fit_of(pipeline.spec, {name: Searched(model, "") for name, model in joined.models.items()})
     return _Made(fit, joined.trained, {}, joined.versions)

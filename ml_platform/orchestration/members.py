@@ -12,7 +12,7 @@ import polars as pl
 from ml_platform.contracts.errors import ContractError, VersionNotFound
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ModelVersion
-from ml_platform.contracts.spec import Fit, Model, PipelineSpec, member_stage
+from ml_platform.contracts.spec import Ensemble, Fit, Model, PipelineSpec, member_stage
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.lake.manifest import manifest_digest
 from ml_platform.data.lake.tables import Lake
@@ -38,8 +38,10 @@ def registered_name(pipeline: Pipeline, member: str) -> str:
     return f"{pipeline.name}.{member}"
 
 
-def join_versions(pipeline: Pipeline, lake: Lake, models: ModelStore, rows: pl.DataFrame, as_of: str) -> Joined:
-    """Join the members' versions of an as-of partition.
+def join_versions(
+    pipeline: Pipeline, ensemble: Ensemble, lake: Lake, models: ModelStore, rows: pl.DataFrame, as_of: str
+) -> Joined:
+    """Join the members' versions of an as-of partition as the pipeline's ensemble says.
 
     Raises
     ------
@@ -51,12 +53,11 @@ def join_versions(pipeline: Pipeline, lake: Lake, models: ModelStore, rows: pl.D
     from ml_platform.training.ensembles import join_members
 
     spec = pipeline.spec
-    assert spec.ensemble is not None  # noqa: S101 - the caller has looked
     taken = {name: _version(pipeline, lake, models, rows, as_of, name) for name in spec.members}
     trained = join_members(
         rows,
         {name: read_member(bundle) for name, (_, bundle) in taken.items()},
-        spec.ensemble,
+        ensemble,
         spec.label.task,
         folds_of(spec, rows, as_of),
         quantile=spec.quantile,

@@ -70,7 +70,7 @@ def reproduce(path: Path, package: str, version: ModelVersion, lake: Lake, model
 
 def _in_a_clean_process(order: Order) -> Refitted:
     command = [sys.executable, "-m", "ml_platform.orchestration.refitting"]
-    done = subprocess.run(command, input=order.model_dump_json(), capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, input=order.model_dump_json(), capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if done.returncode:
         raise NotReproducible.because(
             f"fit of {order.bundle}", got=done.stderr[-TAIL:].strip() or f"exit code {done.returncode}",

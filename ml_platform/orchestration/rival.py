@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import polars as pl
 
+from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.ledger.folds import Champion
 from ml_platform.orchestration.measuring import threshold_of
@@ -61,7 +62,9 @@ def open_rival(pipeline: Pipeline, champion: Champion, models: ModelStore) -> Ri
 
 
 def _tried(work: Callable[[], T]) -> tuple[T | None, str]:
+    from mlflow.exceptions import MlflowException
+
     try:
         return work(), ""
-    except Exception as error:  # whatever another time and another code left behind: a gate tells it, and stops
+    except (PlatformError, MlflowException, OSError, pl.exceptions.PolarsError) as error:
         return None, f"{type(error).__name__}: {error}"[:500]

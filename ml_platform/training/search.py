@@ -79,7 +79,7 @@ def run_search(
     Raises
     ------
     SearchFailed
-        If no trial came to an end, with the reasons; or if another process runs the study.
+        If no trial came to an end, with the reasons; if another process runs the study; or if the model has no search.
     """
     search = _search_of(question)
     left = study.give_up_left()
@@ -132,7 +132,10 @@ def _trial(asked: Asked, found: Trial | Failure) -> Trial:
 
 def _search_of(question: Question) -> Search:
     search = question.model.search
-    assert search is not None  # noqa: S101 - nobody searches a model without
+    if search is None:
+        raise SearchFailed.because(
+            "model", got="no search", expected="one that says how it is searched", hint="give it trials and a space"
+        )
     return search
 
 
