@@ -8,6 +8,7 @@ from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.spec import member_stage
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.member_fits import fit_member_version
+from ml_platform.orchestration.model_assets import TRAINED_BY
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.searching import CandidateConfig, begin_searching
@@ -23,7 +24,7 @@ def _member(pipeline: Pipeline, name: str) -> dg.AssetsDefinition:
     @stage_asset(
         pipeline,
         member_stage(name),
-        kinds={pipeline.spec.models[name].kind, "mlflow"},
+        kinds={TRAINED_BY[pipeline.spec.models[name].kind], "mlflow"},
         description=f"The model {name} by itself: a version of its own, and a member of the ensemble.",
         partitions_def=partitions_def(pipeline),
         deps=[[pipeline.name, "training_set"]],

@@ -67,7 +67,7 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 def _kinds(pipeline: Pipeline) -> set[str]:
     """Name what trains the one model; an ensemble's members say it themselves."""
-    return {"mlflow"} | {TRAINED_BY[kind] for kind in (pipeline.spec.kind,) if kind in TRAINED_BY}
+    return {"mlflow"} if pipeline.spec.ensemble else {"mlflow", TRAINED_BY[pipeline.spec.kind]}
 
 
 def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:

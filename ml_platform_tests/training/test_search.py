@@ -12,7 +12,7 @@ from ml_platform.training import studies as studies_module
 from ml_platform.training.search import Outcome, run_search
 from ml_platform.training.studies import Owner, Studies, Study
 from ml_platform.training.trials import Asked, Trial
-from ml_platform_tests.training.searches import Formula, Killed, bowl, open_study, place_of, question_of
+from ml_platform_tests.training.searches import Formula, Killed, bowl, model_of, open_study, place_of, question_of
 
 
 @pytest.fixture
@@ -120,6 +120,12 @@ def test_a_study_that_a_live_process_runs_is_left_to_it(studies: Studies) -> Non
         _run(open_study(studies, Owner("host 2 run-b", lives)))
     assert asked == ["host 1 run-a"]
     assert len(_run(open_study(studies, Owner("host 2 run-b", lambda _: True))).trials) == 12
+
+
+def test_a_model_that_says_nothing_of_a_search_is_not_searched(studies: Studies) -> None:
+    model = model_of().model_copy(update={"search": None})
+    with pytest.raises(SearchFailed, match="got no search, expected one that says how it is searched"):
+        run_search(replace(question_of(), model=model), open_study(studies), Formula(), lambda _: None)
 
 
 def test_a_trial_that_crashes_is_kept_with_its_reason_and_the_search_goes_on(studies: Studies) -> None:
