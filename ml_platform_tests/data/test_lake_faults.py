@@ -9,7 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
+from ml_platform.contracts.errors import WriteConflict
+from ml_platform.data.lake.refusals import told
 from ml_platform.data.lake.tables import Lake, local_lake
 
 pytestmark = pytest.mark.slow
@@ -90,6 +93,23 @@ def test_of_two_writers_on_one_partition_one_is_told(lake: Lake) -> None:
             assert lake.read(TABLE, version=int(version)).rows() == [(name, int(number), "a")] * 2
     again = lake.write(TABLE, pl.DataFrame({"by": ["me"], "n": [0], "partition": ["a"]}), ["a"])
     assert lake.read(TABLE, version=again.version).rows() == [("me", 0, "a")]
+
+
+@pytest.mark.parametrize("meant", ["rows", "table"])
+def test_whatever_the_other_writer_committed_is_told_as_a_conflict(lake: Lake, meant: str) -> None:
+    """New rows of the same partition, or the table made once more: two that write a new table both make it."""
+    rows = pl.DataFrame({"x": [1], "partition": ["a"]})
+    lake.write(TABLE, rows, ["a"])
+    late = DeltaTable(f"{lake.root}/{TABLE}")
+    if meant == "rows":
+        lake.write(TABLE, rows, ["a"])
+    else:
+        DeltaTable.create(f"{lake.root}/{TABLE}", late.schema(), mode="overwrite", partition_by=["partition"])
+    with (
+        pytest.raises(WriteConflict, match=r"flights/raw: got another writer's commit .*Hint: .*run again"),
+        told(TABLE),
+    ):
+        write_deltalake(late, rows.to_arrow(), mode="overwrite", predicate="partition = 'a'")
 
 
 @pytest.mark.parametrize(("limit", "rows"), [(20_000, 200_000), (2_000, 10)], ids=["rows", "commit"])

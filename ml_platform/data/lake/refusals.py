@@ -59,9 +59,9 @@ def told(table: str) -> Iterator[None]:
     except (OSError, DeltaError) as error:
         got = re.sub(r"\x1b\[\d+m|↳", "", str(error)).split("\nHelp:")[0]
         got = " ".join(got.split())
-        if isinstance(error, CommitFailedError) and "concurrent" in got:
+        if isinstance(error, CommitFailedError) and re.search("concurrent|since last commit", got, re.IGNORECASE):
             raise WriteConflict.because(
-                table, got=f"another writer's commit to the same partitions ({got})", expected="one writer at a time",
+                table, got=f"another writer's commit ({got})", expected="one writer at a time",
                 hint="the rows of the other writer stand; run again to replace them",
             ) from error  # fmt: skip
         raise WriteFailed.because(
