@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -22,6 +23,7 @@ from ml_platform.orchestration.packaging import rows_digest
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.rival import open_rival
 from ml_platform.orchestration.serving_gate import served_verdicts
+from ml_platform.orchestration.strongest import strongest_alone
 from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.scoring.classes import Class
 from ml_platform.validation.evaluation import evaluate
@@ -137,6 +139,7 @@ def judge_candidate(
         at=holdout[spec.event_time].dt.replace_time_zone(None).to_numpy(),
         thresholds=baseline_thresholds(pipeline, rows, baselines),
         earlier=evaluations_before(decisions, version.version),
+        strongest=partial(strongest_alone, spec, rows, candidate, happened),
     )  # fmt: skip
     served = served_verdicts(pipeline, version, bundle, rows, lake)
     verdicts = _ordered(pipeline, [*evaluation.verdicts, *served])

@@ -1,6 +1,6 @@
 """From labels and predictions to an evaluation: every metric of every model, each gate's verdict on the candidate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from ml_platform.contracts.spec.parts import write_duration
 from ml_platform.validation.gates import judge
 from ml_platform.validation.measure import FloatArray, Measure
 from ml_platform.validation.metrics import check_predictions
-from ml_platform.validation.plausible import judge_plausible
+from ml_platform.validation.plausible import Alone, judge_plausible
 from ml_platform.validation.scored import Scored
 from ml_platform.validation.slices import ROWS_AT_LEAST, judge_slices
 
@@ -114,6 +114,7 @@ def evaluate(
     at: NDArray[np.datetime64] | None = None,
     thresholds: Mapping[str, float] | None = None,
     earlier: Sequence[Evaluation] = (),
+    strongest: Callable[[], Alone | None] | None = None,
 ) -> Evaluation:
     """Evaluate a candidate on its holdout.
 
@@ -137,6 +138,8 @@ def evaluate(
         From which probability on a baseline says yes, if not from the candidate's.
     earlier : sequence of Evaluation
         Of the versions before, newest first; gates against what is too good to be true look at them.
+    strongest : function, optional
+        Gives the feature that alone orders the holdout best; such gates ask it while there are few versions.
     """
     how = Measure.of(measure)
     scored = Scored(labels, candidate, baselines, how, thresholds or {})
@@ -147,7 +150,7 @@ def evaluate(
 
     def judged(gate: Gate | PlausibleGate) -> Verdict:
         if isinstance(gate, PlausibleGate):
-            return judge_plausible(gate, metrics, len(labels), earlier)
+            return judge_plausible(gate, metrics, len(labels), earlier, strongest)
         return parts[gate.newest].judge(gate)
 
     return Evaluation(

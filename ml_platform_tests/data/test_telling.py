@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.data.splits.parts import LABEL, PART
-from ml_platform.data.splits.telling import CLASS_AT_LEAST, PURE_ROWS_AT_LEAST, pure_values, strengths
+from ml_platform.data.splits.telling import CLASS_AT_LEAST, PURE_ROWS_AT_LEAST, order, pure_values, strengths
 
 RNG = np.random.default_rng(3)
 COUNT = 4000
@@ -144,3 +144,19 @@ def test_a_value_of_the_commoner_class_alone_is_no_leak() -> None:
 def test_one_exception_makes_a_value_impure() -> None:
     mixed = pl.Series(["refund" if place < 200 or place == 4999 else "other" for place in range(5000)])
     assert _pure(mixed, RARE) == []
+
+
+def test_scores_order_labels_as_a_feature_does() -> None:
+    """The area is that of all pairs, ties counting half; the correlation is that of the ranks."""
+    label, scores = np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.1, 0.4, 0.4, 0.8])
+    assert order(scores, label, "binary") == pytest.approx(3.5 / 4)
+    assert order(-scores, label, "multiclass") == pytest.approx(0.5 / 4)
+    assert order(np.exp(scores), np.array([1.0, 2.0, 2.0, 9.0]), "regression") == pytest.approx(1.0)
+
+
+def test_scores_of_one_class_or_one_value_order_nothing() -> None:
+    """There is no pair to order."""
+    scores = np.array([0.1, 0.4])
+    assert order(scores, np.ones(2), "binary") is None
+    assert order(scores, np.zeros(2), "binary") is None
+    assert order(np.ones(2), scores, "regression") is None

@@ -3,6 +3,7 @@
 Without that gate in the spec the very same candidate becomes champion: so it is the gate that stops it.
 """
 
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -57,6 +58,15 @@ def loaded_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def world(loaded_home: Home, tmp_path: Path) -> Iterator[World]:
     """Give a world of its own, judged by every gate."""
     home = copy_home(loaded_home, tmp_path / "home")
+    with _entered(home) as instance:
+        yield World(home, instance, definitions(flights(), target=InProcessTarget(home)), NAME)
+
+
+@pytest.fixture
+def unjudged(loaded_home: Home, tmp_path: Path) -> Iterator[World]:
+    """Give a world with the same flights, in which no version has been trained yet."""
+    home = Home(tmp_path / "home")
+    shutil.copytree(loaded_home.lake, home.lake)
     with _entered(home) as instance:
         yield World(home, instance, definitions(flights(), target=InProcessTarget(home)), NAME)
 
@@ -153,16 +163,45 @@ def test_stale_data_are_stopped_by_the_champion(world: World) -> None:
 
 def test_the_delay_at_departure_is_stopped_by_its_plausibility(world: World) -> None:
     """It hints at the label so strongly that no version before was half as good, but it alone does not tell it."""
-    honest = flights().spec.features
-    features = honest.model_copy(update={"inputs": [*honest.inputs, DELAY], "columns": [*honest.columns, DELAY]})
-    pipeline = flights(features=features)
-    plan = replace(pipeline.plan, inputs=(*pipeline.plan.inputs, DELAY), columns=(*pipeline.plan.columns, DELAY))
-    pipeline = replace(pipeline, plan=plan, types={**pipeline.types, DELAY: pl.Float64()})
+    pipeline = _leaking()
     leaking = changed(world, pipeline)
     assert leaking.materialize("features", key=RECENT[0], last=RECENT[1]).success
     _stages(leaking, "training_set", "candidate")
     assert not certify(world.lake.read(TRAINING_SET, [AS_OF]), pipeline.spec, AS_OF).violated
     _is_stopped_by(leaking, [PLAUSIBLE], pipeline=pipeline)
+
+
+def _leaking(**split: list[str]) -> Pipeline:
+    """Give the pipeline with the delay at departure among its inputs, whose spec does not say when that is known."""
+    honest = flights().spec.features
+    features = honest.model_copy(update={"inputs": [*honest.inputs, DELAY], "columns": [*honest.columns, DELAY]})
+    pipeline = flights(features=features, split=flights().spec.split.model_copy(update=split))
+    plan = replace(pipeline.plan, inputs=(*pipeline.plan.inputs, DELAY), columns=(*pipeline.plan.columns, DELAY))
+    return replace(pipeline, plan=plan, types={**pipeline.types, DELAY: pl.Float64()})
+
+
+def test_the_delay_at_departure_is_asked_about_at_the_first_version(unjudged: World) -> None:
+    """Nothing stands behind it that it could leap from, but it alone does what the model does; a person decides."""
+    _stages(unjudged, "training_set", "candidate", "evaluation")
+    honest = Evaluation.model_validate(unjudged.decisions("evaluated")[-1].payload)
+    assert not _stopping(honest)
+    said = next(each.sentence for each in honest.verdicts if each.gate == PLAUSIBLE.name)
+    assert "0 earlier versions are too few" in said
+    assert "alone orders the labels by" in said
+
+    leaking = changed(unjudged, _leaking())
+    assert leaking.materialize("features", key=RECENT[0], last=RECENT[1]).success
+    _stages(leaking, "training_set", "candidate")
+    evaluation = _judged(leaking)
+    assert _stopping(evaluation) == {PLAUSIBLE.name}
+    [verdict] = [each for each in evaluation.verdicts if each.gate == PLAUSIBLE.name]
+    assert verdict.outcome == "inconclusive"
+    assert f"{DELAY} alone orders the labels by" in verdict.sentence
+    assert not leaking.materialize("endpoint").success
+    assert leaking.promoted() == []
+
+    allowed = changed(unjudged, _leaking(may_tell_label=[DELAY]))
+    assert not _stopping(_judged(allowed))
 
 
 def test_a_slow_candidate_is_stopped_by_its_budget(world: World) -> None:

@@ -132,6 +132,18 @@ FAULTS = {
         "inputs: [line, passengers, arrived_at]",
         "features.inputs.2: got arrived_at, expected a column known at the event time.*",
     ),
+    "known with the label": (
+        "known_at: arrived_at}",
+        "known_at: arrived_at, known_with: [passengers]}",
+        "features.inputs.1: got passengers, expected a column known at the event time. "
+        "Hint: label.known_with says that it becomes known with the label: take it out",
+    ),
+    "known with the label, and nowhere else": (
+        "known_at: arrived_at}",
+        "known_at: arrived_at, known_with: [lime]}",
+        "label.known_with.0: got lime, expected a column of the schema, or one that source.derive reads. "
+        "Hint: did you mean line?",
+    ),
     "event time that is no instant": (
         "event_time: departs_at",
         "event_time: line",
@@ -429,6 +441,7 @@ LINE_OF = {
     "known_at without tolerance": "      road:",
     "lookup by a column that no row has": "by: [lime]",
     "lookup by the label": "by: [is_late]",
+    "known with the label": "inputs: [line",
     "feature of a kind no model takes": "columns: [line, passengers, crowding",
     "feature function that fails": "python: .features.build",
     "two ways to decide": "  decide:",

@@ -7,14 +7,22 @@ import pytest
 
 from ml_platform.contracts.records import Evaluation, Outcome, Verdict
 from ml_platform.contracts.spec import PlausibleGate
-from ml_platform.validation.plausible import SPREAD_AT_LEAST, judge_plausible
+from ml_platform.validation.plausible import (
+    ALONE_AT_LEAST,
+    ALONE_SHARE_AT_LEAST,
+    SPREAD_AT_LEAST,
+    Alone,
+    judge_plausible,
+)
 
 GATE = PlausibleGate(kind="plausible", metric="log_loss")
 PRIOR = 0.6
 
 
-def _earlier(losses: Sequence[float], stopped: Sequence[int] = (), gate: PlausibleGate = GATE) -> list[Evaluation]:
-    return [_evaluation(place, loss, "fail" if place in stopped else "pass", gate) for place, loss in enumerate(losses)]
+def _earlier(
+    losses: Sequence[float], stopped: Sequence[int] = (), gate: PlausibleGate = GATE, said: Outcome = "fail"
+) -> list[Evaluation]:
+    return [_evaluation(place, loss, said if place in stopped else "pass", gate) for place, loss in enumerate(losses)]
 
 
 def _evaluation(version: int, loss: float, outcome: Outcome, gate: PlausibleGate) -> Evaluation:
@@ -60,6 +68,46 @@ def test_fewer_than_three_versions_cannot_tell(versions: int, outcome: str) -> N
     assert ("too few to tell" in verdict.sentence) == (outcome == "pass")
 
 
+@pytest.mark.parametrize(
+    ("feature", "model", "outcome"),
+    [
+        (ALONE_AT_LEAST, 0.7, "inconclusive"),
+        (ALONE_AT_LEAST - 1e-9, 0.7, "pass"),
+        (ALONE_AT_LEAST, ALONE_AT_LEAST / ALONE_SHARE_AT_LEAST + 1e-9, "pass"),
+        (ALONE_SHARE_AT_LEAST * 0.9, 0.9, "inconclusive"),
+        (ALONE_SHARE_AT_LEAST * 0.9 - 1e-9, 0.9, "pass"),
+    ],
+)
+@pytest.mark.parametrize("versions", [0, 2])
+def test_without_a_history_one_feature_that_does_it_all_is_asked_about(
+    feature: float, model: float, outcome: str, versions: int
+) -> None:
+    """Only a strong one, that does nearly what the model does."""
+    metrics = {"candidate": {"log_loss": 0.1}, "prior": {"log_loss": PRIOR}}
+    earlier = _earlier([0.5] * versions)
+    verdict = judge_plausible(GATE, metrics, 900, earlier, lambda: Alone("delay", feature, model))
+    assert verdict.outcome == outcome
+    assert f"{versions} earlier versions are too few to tell" in verdict.sentence
+    assert "delay alone orders the labels by" in verdict.sentence
+    assert ("name it in split.may_tell_label" in verdict.sentence) == (outcome == "inconclusive")
+
+
+def test_with_a_history_no_feature_is_asked_about() -> None:
+    """What the model reaches beside its forerunners says more, and reading the features costs time."""
+
+    def never() -> Alone:
+        raise AssertionError
+
+    metrics = {"candidate": {"log_loss": 0.49}, "prior": {"log_loss": PRIOR}}
+    assert judge_plausible(GATE, metrics, 900, _earlier([0.5] * 3), never).outcome == "pass"
+
+
+def test_features_of_which_none_can_be_judged_are_no_reason_to_stop() -> None:
+    """Too few rows of a class, for instance."""
+    metrics = {"candidate": {"log_loss": 0.1}, "prior": {"log_loss": PRIOR}}
+    assert judge_plausible(GATE, metrics, 900, [], lambda: None).outcome == "pass"
+
+
 def test_only_the_last_versions_count() -> None:
     """The newest come first; an old leap is forgotten."""
     gate = PlausibleGate(kind="plausible", metric="log_loss", versions=3)
@@ -67,11 +115,13 @@ def test_only_the_last_versions_count() -> None:
     assert _judged(0.2, _earlier([0.5, 0.5, 0.2, 0.5]), gate=gate).outcome == "pass"
 
 
-def test_a_version_that_was_stopped_makes_no_room_for_the_next() -> None:
-    """Else a second leaking candidate would pass beside the first."""
+@pytest.mark.parametrize("said", ["fail", "inconclusive"])
+def test_a_version_that_was_stopped_makes_no_room_for_the_next(said: Outcome) -> None:
+    """Else a second leaking candidate would pass beside the first, or a fourth beside three that were asked about."""
     losses = [0.1, 0.5, 0.5, 0.5]
-    assert _judged(0.1, _earlier(losses, stopped=[0])).outcome == "fail"
+    assert _judged(0.1, _earlier(losses, stopped=[0], said=said)).outcome == "fail"
     assert _judged(0.1, _earlier(losses)).outcome == "pass"
+    assert "0 earlier versions" in _judged(0.1, _earlier([0.1] * 3, stopped=range(3), said=said)).sentence
 
 
 def test_where_higher_is_better_the_error_is_what_is_missing_to_one() -> None:

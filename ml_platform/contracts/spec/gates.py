@@ -98,8 +98,8 @@ class PlausibleGate(SpecPart):
     """Whether the candidate is not too good to be true beside the versions before it.
 
     An error that is less than the least of the last `versions` by more than `times` their spread looks like a feature
-    that tells the label; all as logarithms of shares of the prior's error. Fewer than three versions cannot tell, and
-    pass.
+    that tells the label; all as logarithms of shares of the prior's error. Fewer than three versions cannot tell: then
+    it is inconclusive if one feature alone does nearly all that the model does, unless `split.may_tell_label` names it.
     """
 
     kind: Literal["plausible"]

@@ -45,13 +45,15 @@ class Label(SpecPart):
     """What is predicted, and when it became known: at the instant in a column, or a fixed time after the event.
 
     With `corrected`, rows of one key that differ in `known_at` are corrections: as of any instant the newest that was
-    known counts. Without it a second row of a key is a repeated key.
+    known counts. Without it a second row of a key is a repeated key. `known_with` names further columns that become
+    known no earlier than the label: none of them, and nothing that the source derives of them, may be an input.
     """
 
     column: str
     task: Task
     known_at: str | None = None
     known_after: Duration | None = None
+    known_with: list[str] = []
     corrected: bool = False
 
     @model_validator(mode="after")

@@ -63,6 +63,20 @@ def strengths(rows: pl.DataFrame, columns: Sequence[str], task: Task) -> dict[st
     return found
 
 
+def order(scores: Floats, label: Floats, task: Task) -> float | None:
+    """Measure how well scores order labels, as `strengths` measures a feature; None where that is not defined.
+
+    Parameters
+    ----------
+    label : (n_rows,) array
+        Numbers, or for classes whether it is the one that the scores are of.
+    """
+    if task == "regression":
+        return _rank_correlation(scores, label)
+    ranks, place = np.unique(scores, return_inverse=True)
+    return _area(place, label, len(ranks)) if 0 < label.sum() < len(label) else None
+
+
 def _targets(label: pl.Series, task: Task) -> list[Floats]:
     """Give the label as numbers, or for each of several classes whether it is that."""
     if task != "multiclass":
@@ -144,7 +158,7 @@ def _area(scores: Codes, label: Floats, size: int) -> float:
     return float((positives * (below + negatives / 2)).sum() / (positives.sum() * negatives.sum()))
 
 
-def _rank_correlation(scores: Codes, label: Floats) -> float | None:
+def _rank_correlation(scores: Codes | Floats, label: Floats) -> float | None:
     ranks = [pl.Series(values).rank("average").to_numpy() for values in (scores, label)]
     if any(rank.min() == rank.max() for rank in ranks):
         return None
