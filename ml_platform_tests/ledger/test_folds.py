@@ -14,6 +14,7 @@ from ml_platform.ledger import (
     promotions,
     retrain_requests,
 )
+from ml_platform.ledger.folds import evaluations_before
 from ml_platform_tests.fakes.ledger import InMemoryLedger
 
 
@@ -161,3 +162,13 @@ def test_the_last_evaluation_tells_when_it_was(ledger: InMemoryLedger) -> None:
     _evaluate(ledger, 1, "b")
     decisions = ledger.read("flights")
     assert evaluated_at(decisions, 1, "a") == decisions[1].at
+
+
+def test_the_versions_before_are_told_newest_first_as_they_were_judged_last(ledger: InMemoryLedger) -> None:
+    """By their numbers, whenever they were judged; neither the version itself nor a younger one is among them."""
+    for version, rows in ((2, 10), (1, 20), (4, 30), (2, 40), (3, 50), (5, 60)):
+        _append(ledger, "evaluated", version, _evaluation(version, f"digest{version}", rows).model_dump(mode="json"))
+    _promote(ledger, 1)
+    found = evaluations_before(ledger.read("flights"), 4)
+    assert [(each.version, each.rows) for each in found] == [(3, 50), (2, 40), (1, 20)]
+    assert evaluations_before(ledger.read("flights"), 1) == []

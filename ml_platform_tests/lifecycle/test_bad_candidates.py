@@ -42,6 +42,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), *DAGSTER]
 
 TRAINING_SET = f"{NAME}/training_set"
 CARRIER, LATE_SHARE = "US", 0.6
+TURNED, NEW_DAYS = "JFK", 3
 DELAY = "departure_delay_minutes"
 
 
@@ -159,6 +160,22 @@ def test_stale_data_are_stopped_by_the_champion(world: World) -> None:
     assert str(rows.filter(pl.col("part") == "train")["day"].max()) < "2013-03-01"
     _stages(stale, "candidate")
     _is_stopped_by(stale, [CHAMPION], also=[NEWEST, CARRIERS], pipeline=pipeline)
+
+
+def test_a_mixture_of_worlds_is_stopped_by_the_newest_part_alone(world: World) -> None:
+    """The world turns within the holdout: what a stale model gains on its old days hides what it loses on the new ones.
+
+    In the old world the flights of one airport were late where now they are not, and the candidate knows that world
+    only; the champion knows the new one. Over the whole holdout the candidate even is the better model.
+    """
+    _stages(world, "training_set")
+    rows = world.lake.read(TRAINING_SET, [AS_OF])
+    is_old = pl.col("day") < sorted(rows["day"].unique())[-NEW_DAYS]
+    turned = pl.when(is_old & (pl.col("origin") == TURNED)).then(~pl.col("label").cast(pl.Boolean))
+    mixed = rows.with_columns(label=turned.otherwise(pl.col("label").cast(pl.Boolean)).cast(rows.schema["label"]))
+    world.lake.write(TRAINING_SET, mixed, [AS_OF])
+    _stages(world, "candidate")
+    _is_stopped_by(world, [NEWEST])
 
 
 def test_the_delay_at_departure_is_stopped_by_its_plausibility(world: World) -> None:

@@ -31,7 +31,7 @@ flight_cancellations/weather | week | - | - | deltalake python
 flight_delays/candidate | day | training_set | - | lightgbm mlflow
 flight_delays/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
 flight_delays/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
-flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65! log_loss_not_worse_than_champion! roc_auc_better_than_baseline! | mlflow scikitlearn
+flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65! log_loss_not_worse_than_champion_on_the_newest_3d_with_confidence_0_95! log_loss_not_worse_than_champion_per_carrier! log_loss_not_worse_than_champion_with_confidence_0_95! roc_auc_better_than_baseline! roc_auc_not_too_good_to_be_true_beside_10_versions! | mlflow scikitlearn
 flight_delays/features | day | planes validated[-15..0] weather[-1..0] | - | deltalake polars
 flight_delays/planes | - | - | - | deltalake python
 flight_delays/raw | day | - | - | deltalake pandas python
