@@ -16,7 +16,8 @@ is a value (a verdict, a step), not an error.
     ├── TrainingError
     │   ├── ClusterUnreachable   no cluster, or one that is too small   (ConnectionError)
     │   ├── SearchFailed         no trial of a search gave a result     (RuntimeError)
-    │   └── WorkerLost           a worker died or ran out of memory     (RuntimeError)
+    │   ├── OutOfMemory          a fit needs more than it may take      (MemoryError)
+    │   └── WorkerLost           a worker died, as of too little memory (RuntimeError)
     ├── LakeError
     │   ├── WriteConflict        another writer committed first         (RuntimeError)
     │   └── WriteFailed          the storage did not take the rows      (OSError)
@@ -109,6 +110,10 @@ class TrainingError(PlatformError):
 
 class ClusterUnreachable(TrainingError, ConnectionError):
     """The cluster that fits should run on does not answer, or has too little to give."""
+
+
+class OutOfMemory(TrainingError, MemoryError):
+    """A fit needs more memory than its process may take."""
 
 
 class WorkerLost(TrainingError, RuntimeError):

@@ -1,5 +1,6 @@
 """Where the fits of a pipeline run: what its spec says under `training`, with what the environment adds."""
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -24,7 +25,7 @@ def open_executor(pipeline: Pipeline, parallel: int) -> Iterator[Executor]:
     Raises
     ------
     ClusterUnreachable
-        If the Ray cluster at `$ML_PLATFORM_RAY_ADDRESS` does not answer.
+        If the Ray cluster at `$ML_PLATFORM_RAY_ADDRESS` does not answer, or has fewer CPUs than a fit has threads.
     """
     if pipeline.spec.training.executor == "local":
         yield LocalExecutor(parallel)
@@ -32,8 +33,10 @@ def open_executor(pipeline: Pipeline, parallel: int) -> Iterator[Executor]:
     from ml_platform.training.ray_cluster import connected
     from ml_platform.training.ray_executor import RayExecutor
 
-    with connected(ray_address(), cpus=parallel) as ray:
-        yield RayExecutor(ray, parallel)
+    threads = pipeline.spec.training.threads
+    here = max(threads, min(parallel * threads, os.cpu_count() or 1))
+    with connected(ray_address(), cpus=here, at_least=threads) as ray:
+        yield RayExecutor(ray, parallel, threads)
 
 
 @contextmanager

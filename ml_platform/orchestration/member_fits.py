@@ -1,7 +1,7 @@
 """Fitting a member of an ensemble by itself, as if the pipeline had its model alone, and registering its version."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,7 +77,7 @@ def fit_member_version(
     require_values(pipeline, rows, as_of)
     searched = searched_models(alone, lake, rows, as_of, mlflow, searching)
     fit, folds = fit_of(alone.spec, searched), folds_of(pipeline.spec, rows, as_of)
-    with _executor(pipeline, len(folds)) as executor:
+    with _executor(pipeline, fits=1 + len(folds)) as executor:
         fitted = fit_member(rows, fitter(alone.spec, fit.models[member]), folds, executor)
     with TemporaryDirectory() as folder:
         kept = replace(fitted.trained, files=fitted.trained.files | member_files(fitted))
@@ -89,11 +89,9 @@ def fit_member_version(
     return FittedMember(version, run.experiment_id, fitted.trained, metrics, searched, tracked)
 
 
-def _executor(pipeline: Pipeline, folds: int) -> AbstractContextManager[Executor | None]:
-    """Open where folds are fitted: all at once on a cluster, one by one here, where each fit takes every core."""
-    if not folds:
-        return nullcontext()
-    return open_executor(pipeline, parallel=1 if pipeline.spec.training.executor == "local" else folds)
+def _executor(pipeline: Pipeline, fits: int) -> AbstractContextManager[Executor]:
+    """Open where a member and its folds are fitted: all at once on a cluster, one by one here with every core each."""
+    return open_executor(pipeline, parallel=1 if pipeline.spec.training.executor == "local" else fits)
 
 
 def _metrics(rows: pl.DataFrame, trained: Trained, pipeline: Pipeline) -> Metrics:

@@ -23,8 +23,9 @@ from ml_platform.orchestration.executing import open_executor
 from ml_platform.orchestration.metadata import picture, preview
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.search_runs import TrialRuns
+from ml_platform.training.claims import Owner
 from ml_platform.training.searched import How, Searched, Searching, searched_model
-from ml_platform.training.studies import Owner, Place, Studies
+from ml_platform.training.studies import Place, Studies
 from ml_platform.training.trials import Question, Trial
 
 BUDGET = {"trials", "timeout", "parallel", "every", "warm_start", "pruning"}

@@ -6,7 +6,7 @@ their predictions alone, so members may come from anywhere, as from the versions
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -61,12 +61,13 @@ def fit_member(
     folds : sequence of (n_fold_rows, ...)
         As `out_of_fold.fold_sets` gives them; none where no stack asks for them.
     executor : Executor, optional
-        Where the folds are fitted; one after another in this process without one.
+        Where the member and its folds are fitted; one after another in this process without one.
     """
-    trained = fit(rows)
-    predict = partial(_predict_fold, fit=fit, classes=trained.classes)
-    said = results((executor or LocalExecutor()).map(predict, folds))
-    return Member(trained, np.concatenate(said) if said else None)
+    asked = [_Asked("the fit", rows, is_fold=False)]
+    asked += [_Asked(f"fold {number}", fold, is_fold=True) for number, fold in enumerate(folds, 1)]
+    whole, *in_folds = results((executor or LocalExecutor()).map(partial(_fit, fit=fit), asked))
+    said = [_over(each, whole.trained.classes) for each in in_folds]
+    return Member(whole.trained, np.concatenate(said) if said else None)
 
 
 def join_members(
@@ -124,13 +125,35 @@ def join_members(
     )
 
 
-def _predict_fold(fold: pl.DataFrame, fit: Fits, classes: Sequence[Class]) -> FloatArray:
-    """Fit on a fold and predict what it did not see, over the classes that the member itself knows."""
-    trained, asked = fit(fold), predicted_rows(fold)
+@dataclass(frozen=True)
+class _Asked:
+    """One of the fits that a member takes."""
+
+    name: str
+    rows: pl.DataFrame
+    is_fold: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _fit(asked: _Asked, fit: Fits) -> Member:
+    """Fit on the rows; of a fold also predict what the fit did not see."""
+    trained = fit(asked.rows)
+    if not asked.is_fold:
+        return Member(trained)
+    loaded = replace(trained)  # keeps the model that it scores with; what travels back has the files alone
+    return Member(trained, loaded.predict(predicted_rows(asked.rows)))
+
+
+def _over(in_fold: Member, classes: Sequence[Class]) -> FloatArray:
+    """Give what a fit in a fold said, over the classes that the member itself knows."""
+    said, its_own = in_fold.out_of_fold, in_fold.trained.classes
+    assert said is not None  # noqa: S101 - each fold predicts
     if not classes:
-        return trained.predict(asked)
-    known = ordered([*classes, *trained.classes])
-    return spread(trained.predict(asked), trained.classes, known)[:, [known.index(label) for label in classes]]
+        return said
+    known = ordered([*classes, *its_own])
+    return spread(said, its_own, known)[:, [known.index(label) for label in classes]]
 
 
 def _fitted(

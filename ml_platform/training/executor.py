@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from ml_platform.contracts.errors import OutOfMemory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -34,7 +36,9 @@ class Failure:
 class Executor(Protocol):
     """Runs a function over items, so many of them at a time."""
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | Failure]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], seconds: float | None = None
+    ) -> list[Result | Failure]:
         """Give the result or the failure of each item, in the order of the items.
 
         Parameters
@@ -43,6 +47,10 @@ class Executor(Protocol):
             Must not depend on which items ran before or beside it. On a cluster it travels with all that it holds, as
             rows bound to it by `functools.partial`, once for each function: bind what is large, and use the same
             function again.
+        items : sequence
+            `str` of one names it where its worker is lost.
+        seconds : float, optional
+            After so long the function ends by itself. A cluster also ends what waits there for a CPU, or hangs.
         """
         ...
 
@@ -59,8 +67,11 @@ class LocalExecutor:
 
     parallel: int = 1
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | Failure]:
-        """Give the result or the failure of each item; see `Executor`."""
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], seconds: float | None = None
+    ) -> list[Result | Failure]:
+        """Give the result or the failure of each item; see `Executor`. Nothing ends a thread from outside."""
+        del seconds
 
         def attempt(item: Item) -> Result | Failure:
             return attempted(function, item)
@@ -76,7 +87,19 @@ def attempted(function: Callable[[Item], Result], item: Item) -> Result | Failur
     try:
         return function(item)
     except Exception as error:  # the edge of an item: whatever is wrong with it is told, and spares the others
-        return Failure(error)
+        return Failure(_out_of_memory(item, error) if _is_about_memory(error) else error)
+
+
+def _is_about_memory(error: Exception) -> bool:
+    """Tell whether memory ran out; libraries in C++ say so in their own errors."""
+    return isinstance(error, MemoryError) or "bad_alloc" in str(error)
+
+
+def _out_of_memory(item: object, error: Exception) -> OutOfMemory:
+    return OutOfMemory.because(
+        str(item), got=error, expected="memory for its rows and trees",
+        hint="train on fewer rows or run fewer fits at a time; in a search bound what makes trees large, as num_leaves",
+    )  # fmt: skip
 
 
 def results(outcomes: Sequence[Result | Failure]) -> list[Result]:

@@ -14,7 +14,7 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.contracts.errors import SearchFailed, examples
+from ml_platform.contracts.errors import SearchFailed, WorkerLost, examples
 from ml_platform.contracts.spec import Search
 from ml_platform.training.executor import Executor, Failure, LocalExecutor
 from ml_platform.training.space import distributions
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 MEDIAN_OF_AT_LEAST = 5  # complete trials, before any is pruned
+DIES_AT_MOST = 3  # times that a process may die of a trial
 THREADS = {"lightgbm": "num_threads", "xgboost": "nthread"}
 
 
@@ -66,7 +67,8 @@ def run_search(
     question : Question
         Its model says how it is searched.
     study : Study
-        Remembers what was tried. One that is finished is not gone on with, unless more trials are wanted.
+        Remembers what was tried. One that is finished is not gone on with, unless more trials are wanted. A trial
+        whose process died so often is not tried again: as likely as not it was what killed it.
     executor : Executor
         Runs `parallel` trials at a time; what is asked next waits for all of them.
     told : function
@@ -79,7 +81,7 @@ def run_search(
     Raises
     ------
     SearchFailed
-        If no trial came to an end, with the reasons; if another process runs the study; or if the model has no search.
+        If no trial came to an end, with the reasons; or if the model has no search.
     """
     search = _search_of(question)
     left = study.give_up_left()
@@ -115,15 +117,25 @@ class _Batches:
         """Run the next trials; a batch ends at a multiple of its size, also after a restart within it."""
         parallel, begin = self._search.parallel, len(ended)
         slots = range(begin, min((begin // parallel + 1) * parallel, self._search.trials))
+        deaths = self._study.deaths()
         asked = [self._study.ask(slot, _sampler(self._question.model.seed, slot, given), self._space) for slot in slots]
         bars = _bars(ended, len(self._question.folds) - 1) if self._search.pruning else ()
         seconds = None if math.isinf(self._deadline) else self._deadline - time.monotonic()
         trials = [Asked(slot, trial.params, bars, seconds) for slot, trial in zip(slots, asked, strict=True)]
-        found = self._executor.map(self._attempt, trials)
-        done = [_trial(*each) for each in zip(trials, found, strict=True)]
+        deadly = {trial.slot: _deadly(trial) for trial in trials if deaths.get(trial.slot, 0) >= DIES_AT_MOST}
+        found = iter(self._executor.map(self._attempt, [each for each in trials if each.slot not in deadly], seconds))
+        done = [_trial(each, deadly.get(each.slot) or next(found)) for each in trials]
         for trial, each in zip(asked, done, strict=True):
             self._study.tell(trial, each)
         return done
+
+
+def _deadly(asked: Asked) -> Failure:
+    error = WorkerLost.because(
+        f"processes of {asked}", got=f"{DIES_AT_MOST} that ended without a word", expected="one that lives to its end",
+        hint="if memory ran out, train on fewer rows, narrow the space, or run fewer trials at a time",
+    )  # fmt: skip
+    return Failure(error)
 
 
 def _trial(asked: Asked, found: Trial | Failure) -> Trial:

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from ml_platform.contracts.spec import Model, Search
 from ml_platform.contracts.spec.parts import write_duration
+from ml_platform.training.claims import Owner
 from ml_platform.training.executor import Executor
 from ml_platform.training.search import Outcome, run_search
 from ml_platform.training.space import within_space
-from ml_platform.training.studies import Best, Owner, Place, Studies
+from ml_platform.training.studies import Best, Place, Studies
 from ml_platform.training.trials import Question, Trial
 
 How = Literal["auto", "always", "never"]
@@ -77,8 +78,7 @@ def searched_model(question: Question, place: Place, searching: Searching, told:
     if searching.how == "auto" and (best := _fresh(search, place, searching.studies)) is not None:
         return _reused(model, best)
     start = _start(model, place, searching.studies) if search.warm_start else None
-    with searching.executor(search.parallel) as executor:
-        study = searching.studies.open(place, searching.owner)
+    with searching.studies.open(place, searching.owner) as study, searching.executor(search.parallel) as executor:
         outcome = run_search(
             question, study, executor, told, None if start is None else start.params, again=searching.how == "always"
         )

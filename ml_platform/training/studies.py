@@ -7,8 +7,9 @@ again with the same parameters, so that the end is that of an undisturbed search
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.contracts.errors import SearchFailed
+from ml_platform.training.claims import Owner, claimed
 from ml_platform.training.trials import State, Trial
 
 if TYPE_CHECKING:
@@ -26,14 +28,6 @@ if TYPE_CHECKING:
 ASKED, TOLD, BEST = "asked", "told", "best"
 BUSY_TIMEOUT_S = 30
 REASON_AT_MOST = 500
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Who runs a search now, and how to tell whether another one that ran it before is gone."""
-
-    name: str
-    is_dead: Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,6 @@ class Study:
 
     place: Place
     study: "optuna.Study"
-    owner: Owner
 
     @property
     def name(self) -> str:
@@ -110,36 +103,24 @@ class Study:
         return self.study.user_attrs["start"]
 
     def give_up_left(self) -> dict[int, dict[str, Any]]:
-        """Mark what a dead process left as failed; gives its parameters by slot.
-
-        Raises
-        ------
-        SearchFailed
-            If a process that is alive runs the study.
-        """
+        """Mark what a dead process left as failed; gives its parameters by slot."""
         from optuna.trial import TrialState
 
         left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for trial in left:
-            owner = trial.user_attrs.get(ASKED, {}).get("owner")
-            if owner is not None and not self.owner.is_dead(owner):
-                raise SearchFailed.because(
-                    f"study {self.name}", got=f"a trial that {owner} runs", expected="one run of a study at a time",
-                    hint="wait for that run to end, or cancel it, and launch this one again",
-                )  # fmt: skip
-        for trial in left:
             self._close(trial.number, trial.user_attrs.get(TOLD))
-        return {
-            trial.user_attrs[ASKED]["slot"]: trial.params
-            for trial in left
-            if ASKED in trial.user_attrs and TOLD not in trial.user_attrs
-        }
+        return {trial.user_attrs[ASKED]["slot"]: trial.params for trial in left if _was_cut_off(trial)}
+
+    def deaths(self) -> Mapping[int, int]:
+        """Count for each slot the processes that died while they tried it."""
+        tried = self.study.get_trials(deepcopy=False)
+        return Counter(trial.user_attrs[ASKED]["slot"] for trial in tried if _was_cut_off(trial))
 
     def ask(self, slot: int, sampler: "BaseSampler", space: Mapping[str, "BaseDistribution"]) -> "optuna.Trial":
         """Begin a trial with the parameters that a sampler chooses."""
         self.study.sampler = sampler
         trial = self.study.ask(dict(space))
-        trial.set_user_attr(ASKED, {"slot": slot, "owner": self.owner.name})
+        trial.set_user_attr(ASKED, {"slot": slot})
         return trial
 
     def tell(self, asked: "optuna.Trial", trial: Trial) -> None:
@@ -178,26 +159,38 @@ class Studies:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def open(self, place: Place, owner: Owner) -> Study:
-        """Give a study, begun if need be, and begun anew if each of its trials failed.
+    @contextmanager
+    def open(self, place: Place, owner: Owner) -> Iterator[Study]:
+        """Give a study to one run, as long as the context lasts: begun if need be, and anew if each trial failed.
 
         Raises
         ------
         SearchFailed
-            If the database cannot be reached.
+            If another run that is alive has it, or the database cannot be reached, also later on.
         """
+        import optuna
+
+        with ExitStack() as stack:
+            with _told(self._url):
+                stack.enter_context(claimed(self._storage.engine, place.name, owner))
+                study = self._begun(place)
+            try:
+                yield Study(place, study)
+            except optuna.exceptions.StorageInternalError as error:
+                raise _unusable(self._url, error) from error
+
+    def _begun(self, place: Place) -> "optuna.Study":
         import optuna
 
         def opened() -> optuna.Study:
             return optuna.create_study(storage=self._storage, study_name=place.name, load_if_exists=True)
 
-        with _told(self._url):
-            study = opened()
-            states = {trial.state for trial in study.get_trials(deepcopy=False)}
-            if states == {optuna.trial.TrialState.FAIL}:
-                optuna.delete_study(study_name=place.name, storage=self._storage)
-                study = opened()
-        return Study(place, study, owner)
+        study = opened()
+        states = {trial.state for trial in study.get_trials(deepcopy=False)}
+        if states != {optuna.trial.TrialState.FAIL}:
+            return study
+        optuna.delete_study(study_name=place.name, storage=self._storage)
+        return opened()
 
     def has(self, place: Place) -> bool:
         """Tell whether a study was begun."""
@@ -234,7 +227,8 @@ class Studies:
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for each trial is told by whoever searches
         url = sa.make_url(self._url)
         if url.get_backend_name() != "sqlite":
-            return optuna.storages.RDBStorage(self._url, engine_kwargs={"pool_pre_ping": True})
+            # A connection for each write, and none held open through hours of a fit.
+            return optuna.storages.RDBStorage(self._url, engine_kwargs={"poolclass": sa.NullPool})
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         options = {"timeout": BUSY_TIMEOUT_S, "factory": _WritesAhead}
         return optuna.storages.RDBStorage(self._url, engine_kwargs={"connect_args": options})
@@ -253,6 +247,10 @@ def _has_ended(trial: "optuna.trial.FrozenTrial") -> bool:
     return trial.state.is_finished() and TOLD in trial.user_attrs
 
 
+def _was_cut_off(trial: "optuna.trial.FrozenTrial") -> bool:
+    return ASKED in trial.user_attrs and TOLD not in trial.user_attrs
+
+
 def _trial_of(trial: "optuna.trial.FrozenTrial") -> Trial:
     told: dict[str, Any] = trial.user_attrs[TOLD]
     state: State = told["state"]
@@ -265,14 +263,19 @@ def _trial_of(trial: "optuna.trial.FrozenTrial") -> Trial:
 def _told(url: str) -> Iterator[None]:
     """Say of a database that cannot be used which one it is, without its password."""
     import optuna
-    import sqlalchemy as sa
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
-        raise SearchFailed.because(
-            f"studies at {sa.make_url(url).render_as_string(hide_password=True)}",
-            got=type(error).__name__, expected="a database that can be read and written",
-            hint="see that it runs, and that its driver is installed (pip install 'ml-platform[postgres]')",
-        ) from error  # fmt: skip
+        raise _unusable(url, error) from error
+
+
+def _unusable(url: str, error: Exception) -> SearchFailed:
+    import sqlalchemy as sa
+
+    return SearchFailed.because(
+        f"studies at {sa.make_url(url).render_as_string(hide_password=True)}",
+        got=type(error).__name__, expected="a database that can be read and written",
+        hint="see that it runs, and that its driver is installed (pip install 'ml-platform[postgres]')",
+    )  # fmt: skip

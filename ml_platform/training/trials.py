@@ -70,6 +70,10 @@ class Asked:
     bars: tuple[float, ...] = ()
     seconds: float | None = None
 
+    def __str__(self) -> str:
+        """Name the trial."""
+        return f"trial {self.slot + 1}"
+
 
 @dataclass(frozen=True)
 class Trial:

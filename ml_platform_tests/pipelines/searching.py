@@ -1,8 +1,10 @@
 """The tiny pipeline with a search; run as a module it retrains in a home and kills itself when a trial is told.
 
-`python -m ml_platform_tests.pipelines.searching HOME AS_OF NUMBER` dies just before that trial, from 0, is told.
+`python -m ml_platform_tests.pipelines.searching HOME AS_OF NUMBER OPTIONS` dies just before that trial, from 0, is
+told; OPTIONS are those of `searching` as JSON.
 """
 
+import json
 import os
 import signal
 import sys
@@ -24,21 +26,21 @@ TRIALS = 4
 SPACE = {"learning_rate": {"low": 0.05, "high": 0.3, "log": True}, "num_leaves": {"low": 3, "high": 15}}
 
 
-def searching(**search: Any) -> Pipeline:
+def searching(training: dict[str, Any] | None = None, **search: Any) -> Pipeline:
     """Give the tiny pipeline with two folds, and a search with these options."""
     spec = tiny().spec.model_dump(mode="json", by_alias=True)
     spec["split"]["folds"] = 2
     spec["models"]["gbm"] |= {"rounds": 20, "params": {"min_data_in_leaf": 20, "num_threads": 1}}
     spec["models"]["gbm"]["search"] = {"trials": TRIALS, "space": SPACE} | search
-    return replace(tiny(), spec=PipelineSpec.model_validate(spec))
+    return replace(tiny(), spec=PipelineSpec.model_validate(spec | {"training": training or {}}))
 
 
-def search_world(home: Home, instance: dg.DagsterInstance, **search: Any) -> World:
+def search_world(home: Home, instance: dg.DagsterInstance, **options: Any) -> World:
     """Give a world of that pipeline; the caller sets the environment."""
-    return World(home, instance, definitions(searching(**search), target=InProcessTarget(home)))
+    return World(home, instance, definitions(searching(**options), target=InProcessTarget(home)))
 
 
-def main(root: str, as_of: str, number: str) -> None:
+def main(root: str, as_of: str, number: str, options: str = "{}") -> None:
     """Retrain, and die."""
     home, real = Home(Path(root)), Study.tell
     os.environ.update(environment(home))
@@ -50,7 +52,7 @@ def main(root: str, as_of: str, number: str) -> None:
 
     Study.tell = tell
     with dg.DagsterInstance.get() as instance:
-        search_world(home, instance).run("retrain", as_of)
+        search_world(home, instance, **json.loads(options)).run("retrain", as_of)
 
 
 if __name__ == "__main__":

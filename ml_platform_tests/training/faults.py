@@ -1,8 +1,10 @@
 """What goes wrong in a worker's process; functions of a module, as they travel there by name."""
 
 import os
+import resource
 import signal
 import time
+from pathlib import Path
 
 from ml_platform.contracts.errors import NotEnoughRows
 
@@ -54,4 +56,41 @@ def raise_unsendable(_: int) -> int:
 def process_of(_: int) -> int:
     """Tell which process this is."""
     time.sleep(0.2)
+    return os.getpid()
+
+
+def limit_memory(more_mb: int) -> None:
+    """Let this process take only so much more address space than it has."""
+    has = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (has + more_mb * 2**20, resource.RLIM_INFINITY))
+
+
+def starve() -> None:
+    """Ask for more than there is."""
+    import numpy as np
+
+    limit_memory(100)
+    kept: list[object] = []
+    try:
+        while True:
+            kept.append(np.ones(2**22))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def eat_on_two(number: int) -> int:
+    """Take all the memory of the machine on 2, if nobody ends it."""
+    import numpy as np
+
+    kept: list[object] = []
+    while number == 2 and len(kept) < 200:
+        kept.append(np.ones(2**24))
+        time.sleep(0.05)
+    return number
+
+
+def starve_on_two(number: int) -> int:
+    """Need more memory on 2 than the process may have; tells the process."""
+    if number == 2:
+        starve()
     return os.getpid()

@@ -1,6 +1,7 @@
 """Made-up searches: trials whose loss is a formula of their parameters, and processes that die in the middle."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from ml_platform.contracts.spec import LightGBMModel
+from ml_platform.training.claims import Owner
 from ml_platform.training.executor import Failure
-from ml_platform.training.studies import Owner, Place, Studies, Study
+from ml_platform.training.studies import Place, Studies, Study
 from ml_platform.training.trials import Asked, Question, Trial
 
 SPACE = {"learning_rate": {"low": 0.01, "high": 0.5, "log": True}, "num_leaves": {"low": 4, "high": 64}}
@@ -37,7 +39,7 @@ def place_of(as_of: str = "2020-02-01", asks: str = "asks", digest: str = "diges
     return Place("made_up", "gbm", as_of, asks, digest)
 
 
-def open_study(studies: Studies, owner: Owner = ME, **place: str) -> Study:
+def open_study(studies: Studies, owner: Owner = ME, **place: str) -> AbstractContextManager[Study]:
     """Give a study of that model."""
     return studies.open(place_of(**place), owner)
 
@@ -56,9 +58,9 @@ class Formula:
     dies_at: int | None = None
     asked: list[Asked] = field(default_factory=list)
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any], seconds: float | None = None) -> list[Any]:
         """Give what the formula gives, or its failure."""
-        del function
+        del function, seconds
         return [self._one(item) for item in items]
 
     def _one(self, item: Asked) -> Trial | Failure:

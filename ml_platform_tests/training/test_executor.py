@@ -1,5 +1,6 @@
 """Items run in order, each by itself: one that fails tells why, and spares the others."""
 
+import re
 from threading import Barrier
 
 import pytest
@@ -40,6 +41,20 @@ def test_a_failure_says_why_in_one_line() -> None:
     assert Failure(ERROR).reason == "NotEnoughRows: train: got 2 rows, expected 3. Hint: wait"
     assert Failure(ValueError("one\n two")).reason == "ValueError: one two"
     assert Failure(MemoryError()).reason == "MemoryError"
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("std::bad_alloc")])
+def test_memory_that_ran_out_is_told_with_what_to_do(error: Exception) -> None:
+    """A library in C++ has a name of its own for it."""
+
+    def fit(_: str) -> None:
+        raise error
+
+    [failure] = LocalExecutor().map(fit, ["fold 2"])
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, MemoryError)
+    told = rf"OutOfMemory: fold 2: got {error}, expected memory for its rows and trees\. Hint: train on fewer rows"
+    assert re.match(told, failure.reason)
 
 
 def test_results_that_must_all_be_there_raise_the_first_failure() -> None:

@@ -48,13 +48,13 @@ def test_a_worker_that_dies_fails_its_item_alone(ray: Any) -> None:
     failure = outcomes[3]
     assert isinstance(failure, Failure)
     assert isinstance(failure.error, WorkerLost)
-    assert failure.reason.startswith("WorkerLost: worker of item 4: got The worker died unexpectedly")
+    assert failure.reason.startswith("WorkerLost: worker of 3: got The worker died unexpectedly")
 
 
 def test_an_error_that_cannot_travel_is_a_failure_too(ray: Any) -> None:
     [failure] = RayExecutor(ray, 1).map(raise_unsendable, [1])
     assert isinstance(failure, Failure)
-    assert "worker of item 1" in failure.reason
+    assert "worker of 1" in failure.reason
 
 
 def test_rows_are_put_once_for_a_function_that_is_used_again(ray: Any) -> None:

@@ -1,6 +1,7 @@
 """A search: seeded, pruned, bounded, and the same whether or not it was stopped in the middle."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import pytest
 
 from ml_platform.contracts.errors import SearchFailed
 from ml_platform.training import studies as studies_module
+from ml_platform.training.claims import Owner
 from ml_platform.training.search import Outcome, run_search
-from ml_platform.training.studies import Owner, Studies, Study
-from ml_platform.training.trials import Asked, Trial
-from ml_platform_tests.training.searches import Formula, Killed, bowl, model_of, open_study, place_of, question_of
+from ml_platform.training.studies import Studies, Study
+from ml_platform.training.trials import Asked, Question, Trial
+from ml_platform_tests.training.searches import Formula, Killed, bowl, model_of, open_study, question_of
 
 
 @pytest.fixture
@@ -21,9 +23,16 @@ def studies(tmp_path: Path) -> Studies:
     return Studies(f"sqlite:///{tmp_path / 'studies.db'}")
 
 
-def _run(study: Study, executor: Formula | None = None, **options: Any) -> Outcome:
+def _run(study: AbstractContextManager[Study], executor: Formula | None = None, **options: Any) -> Outcome:
     start, again = options.pop("start", None), options.pop("again", False)
-    return run_search(question_of(**options), study, executor or Formula(), lambda _: None, start, again=again)
+    return _ask(question_of(**options), study, executor or Formula(), start, again=again)
+
+
+def _ask(
+    question: Question, study: AbstractContextManager[Study], executor: Formula, start: Any = None, **options: bool
+) -> Outcome:
+    with study as opened:
+        return run_search(question, opened, executor, lambda _: None, start, **options)
 
 
 def _told(outcome: Outcome) -> list[Any]:
@@ -46,7 +55,7 @@ def test_equal_seeds_search_equally_and_other_seeds_do_not(studies: Studies) -> 
     assert _told(_run(open_study(studies, digest="again"))) == _told(first)
     question = question_of()
     other = replace(question, model=question.model.model_copy(update={"seed": 8}))
-    assert _told(run_search(other, open_study(studies, digest="other"), Formula(), lambda _: None)) != _told(first)
+    assert _told(_ask(other, open_study(studies, digest="other"), Formula())) != _told(first)
 
 
 @pytest.mark.parametrize(("parallel", "dies_at"), [(1, 0), (1, 11), (3, 4)])
@@ -105,27 +114,60 @@ def _die_in(patched: pytest.MonkeyPatch, call: str, at: int, *, is_done_first: b
 
 
 def test_a_study_that_a_live_process_runs_is_left_to_it(studies: Studies) -> None:
-    """Its owner is asked about by name; once it is gone the study is taken over."""
-    with pytest.raises(Killed):
-        _run(open_study(studies, Owner("host 1 run-a", lambda _: True)), Formula(dies_at=3))
+    """Its owner is asked about by name; once it is gone the study is taken over, and then is the other's."""
     asked: list[str] = []
 
     def lives(owner: str) -> bool:
         asked.append(owner)
         return False
 
-    with pytest.raises(
-        SearchFailed, match=r"got a trial that host 1 run-a runs, expected one run of a study at a time"
-    ):
-        _run(open_study(studies, Owner("host 2 run-b", lives)))
-    assert asked == ["host 1 run-a"]
-    assert len(_run(open_study(studies, Owner("host 2 run-b", lambda _: True))).trials) == 12
+    with open_study(studies, Owner("host 1 run-a", lives)):
+        with pytest.raises(
+            SearchFailed, match=r"got a search of it that host 1 run-a runs, expected one run of a study at a time"
+        ):
+            _run(open_study(studies, Owner("host 2 run-b", lives)))
+        assert asked == ["host 1 run-a"]
+        with open_study(studies, Owner("host 2 run-b", lambda _: True)):
+            pass
+    assert len(_run(open_study(studies, Owner("host 3 run-c", lives))).trials) == 12
+
+
+def test_a_claim_that_was_taken_over_is_not_let_go_by_its_old_owner(studies: Studies) -> None:
+    """As by a process that was believed dead and comes back."""
+    before = open_study(studies, Owner("host 1 run-a", lambda _: False))
+    before.__enter__()
+    with open_study(studies, Owner("host 2 run-b", lambda _: True)):
+        before.__exit__(None, None, None)
+        with pytest.raises(SearchFailed, match="that host 2 run-b runs"):
+            _run(open_study(studies, Owner("host 3 run-c", lambda _: False)))
+
+
+def test_a_trial_of_which_three_processes_died_is_not_tried_again(studies: Studies) -> None:
+    """As one that runs out of memory: it fails, with what may be the matter, and the search goes on."""
+    for _ in range(3):
+        with pytest.raises(Killed):
+            _run(open_study(studies), Formula(dies_at=2))
+    executor = Formula(dies_at=2)
+    outcome = _run(open_study(studies), executor)
+    [failed] = [each for each in outcome.trials if each.state == "failed"]
+    assert failed.slot == 2
+    assert failed.reason.startswith("WorkerLost: processes of trial 3: got 3 that ended without a word, expected one")
+    assert len(outcome.trials) == 12
+    assert len(executor.asked) == 9
+
+
+def test_a_trial_of_which_two_processes_died_is_tried_once_more(studies: Studies) -> None:
+    undisturbed = _run(open_study(studies, digest="undisturbed"))
+    for _ in range(2):
+        with pytest.raises(Killed):
+            _run(open_study(studies), Formula(dies_at=2))
+    assert _told(_run(open_study(studies))) == _told(undisturbed)
 
 
 def test_a_model_that_says_nothing_of_a_search_is_not_searched(studies: Studies) -> None:
     model = model_of().model_copy(update={"search": None})
     with pytest.raises(SearchFailed, match="got no search, expected one that says how it is searched"):
-        run_search(replace(question_of(), model=model), open_study(studies), Formula(), lambda _: None)
+        _ask(replace(question_of(), model=model), open_study(studies), Formula())
 
 
 def test_a_trial_that_crashes_is_kept_with_its_reason_and_the_search_goes_on(studies: Studies) -> None:
@@ -226,7 +268,7 @@ class _Clock:
 def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SearchFailed, match=r"studies at sqlite:///.*expected a database that can be read and written"):
-        Studies(f"sqlite:///{tmp_path}/file/studies.db?timeout=0").open(place_of(), Owner("me", lambda _: True))
+        _run(open_study(Studies(f"sqlite:///{tmp_path}/file/studies.db?timeout=0")))
     studies_of = Studies("postgresql+psycopg://me:hunter2@127.0.0.1:9/x?connect_timeout=1")
     with pytest.raises(SearchFailed, match=r"studies at postgresql\+psycopg://me:\*\*\*@127\.0\.0\.1:9/x") as caught:
         list(studies_of.found("made_up", "gbm", "2020-02-01"))

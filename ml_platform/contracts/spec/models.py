@@ -145,9 +145,13 @@ class Distributed(SpecPart):
 
 
 class Training(SpecPart):
-    """Where fits run: trials and members in this process or on a Ray cluster; one LightGBM alone or over workers."""
+    """Where fits run: trials and members in this process or on a Ray cluster; one LightGBM alone or over workers.
+
+    On a cluster each fit is given so many CPUs as it has `threads`.
+    """
 
     executor: Literal["local", "ray"] = "local"
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
     distributed: Distributed | None = None
 
 
