@@ -7,8 +7,11 @@ week of June is held out and looked at once. The overhead is all that is not a f
 import os
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,10 +19,11 @@ import polars as pl
 from benchmarks.window_auc import DERIVE, PLAIN
 from ml_platform.contracts.spec import LightGBMModel, Model
 from ml_platform.defs.flight_delays import source
+from ml_platform.training.claims import Owner
 from ml_platform.training.executor import LocalExecutor
 from ml_platform.training.fitting import fit_model
 from ml_platform.training.search import run_search
-from ml_platform.training.studies import Owner, Place, Studies
+from ml_platform.training.studies import Place, Studies
 from ml_platform.training.trials import Asked, Question, Trial, try_parameters
 from ml_platform.validation.metrics import score
 
@@ -33,6 +37,21 @@ SPACE = {
     "feature_fraction": {"low": 0.4, "high": 1.0},
     "lambda_l2": {"low": 0.001, "high": 100, "log": True},
 }
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Keeps the trials that ended."""
+
+    trials: list[Trial]
+
+    def begin(self, ended: Sequence[Trial], start: Mapping[str, Any] | None) -> None:
+        """Hear of a search that begins."""
+
+    def tell(self, trial: Trial, best: Trial | None) -> None:
+        """Keep a trial."""
+        del best
+        self.trials.append(trial)
 
 
 def main() -> None:
@@ -49,8 +68,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         place = Place("flights", "gbm", AS_OF.isoformat(), "benchmark", "benchmark")
-        study = Studies(f"sqlite:///{Path(folder) / 'studies.db'}").open(place, Owner("benchmark", lambda _: True))
-        outcome = run_search(question, study, LocalExecutor(), ended.append)
+        studies, owner = Studies(f"sqlite:///{Path(folder) / 'studies.db'}"), Owner("benchmark", lambda _: True)
+        with studies.open(place, owner) as study:
+            outcome = run_search(question, study, LocalExecutor(), Ended(ended))
         seconds = time.perf_counter() - began
     fits = sum(trial.seconds for trial in ended)
     held_out = flights.filter(pl.col("day") >= newest, pl.col("day") < AS_OF)

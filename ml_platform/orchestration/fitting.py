@@ -172,4 +172,4 @@ def _joined(
     """Join the versions of the members, which are searched and fitted already."""
     joined = join_versions(pipeline, ensemble, lake, models, rows, as_of)
     fit = fit_of(pipeline.spec, {name: Searched(model, "") for name, model in joined.models.items()})
-    return _Made(fit, joined.trained, {}, joined.versions)
+    return _Made(fit.model_copy(update={"notes": joined.notes}), joined.trained, {}, joined.versions)

@@ -26,10 +26,11 @@ from ml_platform.training.trainer import Trained
 
 @dataclass(frozen=True)
 class Joined:
-    """An ensemble, with the models of its members as they were fitted and the versions they are."""
+    """An ensemble; with the models of its members as they were fitted, how they were searched, and which versions."""
 
     trained: Trained
     models: dict[str, Model]
+    notes: tuple[str, ...]
     versions: dict[str, ModelVersion]
 
 
@@ -64,9 +65,11 @@ def join_versions(
     )
     named = {name: {"name": version.pipeline, "digest": version.digest} for name, (version, _) in taken.items()}
     files = trained.files | {MEMBERS: json.dumps(named, sort_keys=True).encode()}
+    fits = {name: Fit.model_validate(bundle.read_json(FIT)) for name, (_, bundle) in taken.items()}
     return Joined(
         replace(trained, files=files),
-        {name: Fit.model_validate(bundle.read_json(FIT)).models[name] for name, (_, bundle) in taken.items()},
+        {name: fit.models[name] for name, fit in fits.items()},
+        tuple(note for fit in fits.values() for note in fit.notes),
         {name: version for name, (version, _) in taken.items()},
     )
 

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from ml_platform.orchestration.search_runs import TrialRuns
 from ml_platform.training.claims import Owner
 from ml_platform.training.searched import How, Searched, Searching, searched_model
 from ml_platform.training.studies import Place, Studies
-from ml_platform.training.trials import Question, Trial
+from ml_platform.training.trials import Question, Trial, written
 
 BUDGET = {"trials", "timeout", "parallel", "every", "warm_start", "pruning"}
 
@@ -90,19 +90,28 @@ def search_metadata(pipeline: Pipeline, searched: Mapping[str, Searched]) -> dic
     """Show the searches in the UI."""
     shown: dict[str, Any] = {f"search/{name}": each.note for name, each in searched.items() if each.note}
     for name, each in searched.items():
-        if each.outcome is not None:
-            from ml_platform.training import search_plots as plots
-
-            outcome = each.outcome
-            importance = plots.importance_of(pipeline.spec.models[name], outcome.trials)
-            shown[f"search/{name}/resumed_trials"] = outcome.resumed
-            shown[f"search/{name}/trials"] = dg.MetadataValue.md(
-                preview(plots.trial_table(outcome.trials), plots.TABLE_ROWS)
-            )
-            shown[f"search/{name}/history"] = picture(plots.history_plot(outcome), "history")
-            if importance:
-                shown[f"search/{name}/importance"] = picture(plots.importance_plot(importance), "importance")
+        if each.note:
+            found = _found(pipeline.spec.models[name], each)
+            shown |= {f"search/{name}/{part}": value for part, value in found.items()}
     return shown
+
+
+def _found(model: Model, searched: Searched) -> dict[str, Any]:
+    """Show the best parameters; and of a search how it came to them."""
+    from ml_platform.training import search_plots as plots
+
+    outcome = searched.outcome
+    importance = {} if outcome is None else plots.importance_of(model, outcome.trials)
+    best = plots.best_table(model, searched.model.params, importance)
+    found: dict[str, Any] = {} if best.is_empty() else {"best": dg.MetadataValue.md(preview(best, best.height))}
+    if outcome is None:
+        return found
+    trials = preview(plots.trial_table(outcome.trials), plots.TABLE_ROWS)
+    found |= {"resumed_trials": outcome.resumed, "trials": dg.MetadataValue.md(trials)}
+    found["history"] = picture(plots.history_plot(outcome), "history")
+    if importance:
+        found["importance"] = picture(plots.importance_plot(importance), "importance")
+    return found
 
 
 class _Telling:
@@ -110,22 +119,27 @@ class _Telling:
 
     def __init__(self, mlflow: Any, place: Place, trials: int) -> None:
         self._mlflow, self._place, self._trials = mlflow, place, trials
-        self._best = math.inf
 
-    def __call__(self, trial: Trial) -> None:
-        if trial.state == "complete":
-            self._best = min(self._best, trial.loss)
-        told = f"loss {trial.loss:.6g}" if trial.losses else trial.reason
+    def begin(self, ended: Sequence[Trial], start: Mapping[str, Any] | None) -> None:
+        if ended:
+            self._say(f"goes on with its search after {len(ended)} of {self._trials} trials, done by an earlier run")
+        elif start:
+            self._say(f"is searched, {self._trials} trials; the first has the best parameters of the study before")
+        else:
+            self._say(f"is searched, {self._trials} trials")
+
+    def tell(self, trial: Trial, best: Trial | None) -> None:
         ended = f"trial {trial.slot + 1} of {self._trials} {trial.state} in {trial.seconds:.1f} s"
-        dg.get_dagster_logger().info(
-            f"{self._place.model}: {ended}, {told}, best {self._best:.6g}: {dict(trial.params)}"
-        )
+        loss = "" if math.isnan(trial.loss) else f", loss {trial.loss:.6g}"
+        least = "none complete yet" if best is None else f"best {best.loss:.6g} in trial {best.slot + 1}"
+        reason = f": {trial.reason}" if trial.reason else ""
+        self._say(f"{ended}{loss} with {written(trial.params)}{reason}; {least}")
         self._runs.log(trial)
 
     def finish(self, model: Model, searched: Searched) -> None:
         """Tell how the search ended, and of the trials that an earlier run could not tell of any more."""
         self._mlflow.set_tags({f"search.{self._place.model}": searched.note})
-        dg.get_dagster_logger().info(f"{self._place.model}: {searched.note}")
+        self._say(searched.note)
         if searched.outcome is None:
             return
         if searched.outcome.resumed:
@@ -137,6 +151,9 @@ class _Telling:
 
         importance = importance_of(model, searched.outcome.trials)
         self._mlflow.log_text(page(self._place.name, searched.outcome, importance), f"search/{self._place.model}.html")
+
+    def _say(self, told: str) -> None:
+        dg.get_dagster_logger().info(f"{self._place.model}: {told}")
 
     @cached_property
     def _runs(self) -> TrialRuns:

@@ -8,11 +8,11 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ml_platform.contracts.errors import SearchFailed, WorkerLost, examples
 from ml_platform.contracts.spec import Search
@@ -51,11 +51,23 @@ class Outcome:
     start: Mapping[str, Any] | None
 
 
+class Telling(Protocol):
+    """Is told how a search gets on."""
+
+    def begin(self, ended: Sequence[Trial], start: Mapping[str, Any] | None) -> None:
+        """Hear of a search that begins, or goes on after trials that ended before."""
+        ...
+
+    def tell(self, trial: Trial, best: Trial | None) -> None:
+        """Hear of a trial that ended here, and of the best so far."""
+        ...
+
+
 def run_search(
     question: Question,
     study: Study,
     executor: Executor,
-    told: Callable[[Trial], None],
+    telling: Telling,
     start: Mapping[str, Any] | None = None,
     *,
     again: bool = False,
@@ -71,8 +83,8 @@ def run_search(
         whose process died so often is not tried again: as likely as not it was what killed it.
     executor : Executor
         Runs `parallel` trials at a time; what is asked next waits for all of them.
-    told : function
-        Called with each trial that ended here.
+    telling : Telling
+        Told of each trial that ended here.
     start : mapping, optional
         Parameters that the first trial of a new study takes.
     again : bool
@@ -89,12 +101,13 @@ def run_search(
     given = left if first is None else {0: first} | left
     ended = study.trials()[: search.trials]
     resumed = len(ended)
+    telling.begin(ended, first)
     wanted = 0 if study.is_finished(search.trials) and not again else search.trials
     batches = _Batches(_sharing_cores(question, search, executor), search, study, executor, _deadline(search))
     while len(ended) < wanted and batches.has_time:
         for trial in batches.run(ended, given):
             ended.append(trial)
-            told(trial)
+            telling.tell(trial, _least(ended))
     outcome = Outcome(_best(study.name, ended), tuple(ended), resumed, first)
     study.finish(outcome.best, search.trials)
     return outcome
@@ -180,10 +193,15 @@ def _deadline(search: Search) -> float:
     return math.inf if search.timeout is None else time.monotonic() + search.timeout.total_seconds()
 
 
-def _best(name: str, ended: list[Trial]) -> Trial:
+def _least(ended: list[Trial]) -> Trial | None:
     complete = [trial for trial in ended if trial.state == "complete"]
-    if complete:
-        return min(complete, key=lambda trial: (trial.loss, trial.slot))
+    return min(complete, key=lambda trial: (trial.loss, trial.slot), default=None)
+
+
+def _best(name: str, ended: list[Trial]) -> Trial:
+    best = _least(ended)
+    if best is not None:
+        return best
     reasons = Counter(trial.reason for trial in ended).most_common()
     raise SearchFailed.because(
         f"search {name}",

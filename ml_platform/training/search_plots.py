@@ -1,11 +1,12 @@
 """Pictures, a page and a table of a search: how the loss fell, which parameters it hung on, and the best trials."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from ml_platform.contracts.spec import Model
+from ml_platform.contracts.spec import Choices, Model, Range
 from ml_platform.training.search import Outcome
 from ml_platform.training.space import distributions
 from ml_platform.training.trials import Trial
@@ -61,6 +62,37 @@ def importance_plot(importance: dict[str, float]) -> bytes:
     figure, axes = canvas("What the loss hung on", "share")
     bars(axes, importance, [COLORS[0]] * len(importance), form="{:.0%}")
     return to_png(figure)
+
+
+def best_table(model: Model, params: Mapping[str, Any], importance: Mapping[str, float]) -> pl.DataFrame:
+    """Give what each searched parameter was set to, where it was looked for, and how much hung on it.
+
+    Parameters
+    ----------
+    model : Model
+        As the spec has it, with its search.
+    params : mapping
+        What it is fitted with.
+    """
+    space = {} if model.search is None else model.search.space
+    return pl.DataFrame(
+        [
+            {"parameter": name, "value": _number(params[name]), "space": _range(values)}
+            | ({"importance": f"{importance[name]:.0%}"} if name in importance else {})
+            for name, values in space.items()
+            if name in params
+        ]
+    )
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _range(values: Range | Choices) -> str:
+    if isinstance(values, Choices):
+        return ", ".join(map(str, values.choices))
+    return f"{values.low:g} to {values.high:g}{', by logarithm' if values.log else ''}"
 
 
 def trial_table(trials: tuple[Trial, ...]) -> pl.DataFrame:

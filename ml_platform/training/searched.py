@@ -10,10 +10,10 @@ from ml_platform.contracts.spec import Model, Search
 from ml_platform.contracts.spec.parts import write_duration
 from ml_platform.training.claims import Owner
 from ml_platform.training.executor import Executor
-from ml_platform.training.search import Outcome, run_search
+from ml_platform.training.search import Outcome, Telling, run_search
 from ml_platform.training.space import within_space
 from ml_platform.training.studies import Best, Place, Studies
-from ml_platform.training.trials import Question, Trial
+from ml_platform.training.trials import Question, written
 
 How = Literal["auto", "always", "never"]
 
@@ -62,7 +62,7 @@ class Searching:
     how: How = "auto"
 
 
-def searched_model(question: Question, place: Place, searching: Searching, told: Callable[[Trial], None]) -> Searched:
+def searched_model(question: Question, place: Place, searching: Searching, telling: Telling) -> Searched:
     """Give a model the parameters it is to be fitted with; no study of a later as-of is looked at.
 
     Raises
@@ -80,7 +80,7 @@ def searched_model(question: Question, place: Place, searching: Searching, told:
     start = _start(model, place, searching.studies) if search.warm_start else None
     with searching.studies.open(place, searching.owner) as study, searching.executor(search.parallel) as executor:
         outcome = run_search(
-            question, study, executor, told, None if start is None else start.params, again=searching.how == "always"
+            question, study, executor, telling, None if start is None else start.params, again=searching.how == "always"
         )
     return Searched(_with(model, outcome.best.params), _sentence(question, search, outcome), outcome, place.name)
 
@@ -115,8 +115,9 @@ def _without_search(model: Model, place: Place, studies: Studies) -> Searched:
 
 
 def _reused(model: Model, best: Best) -> Searched:
-    note = f"no search: the best parameters of the study as of {best.as_of} (loss {best.loss:.6g})"
-    return Searched(_with(model, within_space(model, best.params) or {}), note)
+    params = within_space(model, best.params) or {}
+    note = f"no search: the best parameters of the study as of {best.as_of} (loss {best.loss:.6g}): {written(params)}"
+    return Searched(_with(model, params), note)
 
 
 def _with(model: Model, params: Any) -> Model:
@@ -129,9 +130,8 @@ def _sentence(question: Question, search: Search, outcome: Outcome) -> str:
     cut = (
         "" if len(states) == search.trials or search.timeout is None else f", ended by {write_duration(search.timeout)}"
     )
-    best = ", ".join(f"{name} {value}" for name, value in outcome.best.params.items())
     begun = "" if outcome.start is None else "; it began with the best parameters of the study before"
     return (
         f"searched: {len(states)} trials on {len(question.folds)} folds{cut} ({counts}){begun}; "
-        f"loss {outcome.best.loss:.6g} with {best}"
+        f"loss {outcome.best.loss:.6g} in trial {outcome.best.slot + 1} with {written(outcome.best.params)}"
     )

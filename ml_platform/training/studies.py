@@ -161,7 +161,7 @@ class Studies:
 
     @contextmanager
     def open(self, place: Place, owner: Owner) -> Iterator[Study]:
-        """Give a study to one run, as long as the context lasts: begun if need be, and anew if each trial failed.
+        """Give a study to one run, as long as the context lasts: begun if need be, and anew if no trial was complete.
 
         Raises
         ------
@@ -186,8 +186,9 @@ class Studies:
             return optuna.create_study(storage=self._storage, study_name=place.name, load_if_exists=True)
 
         study = opened()
-        states = {trial.state for trial in study.get_trials(deepcopy=False)}
-        if states != {optuna.trial.TrialState.FAIL}:
+        trials = study.get_trials(deepcopy=False)
+        spent = {optuna.trial.TrialState.FAIL, optuna.trial.TrialState.PRUNED}
+        if not trials or {trial.state for trial in trials} - spent:
             return study
         optuna.delete_study(study_name=place.name, storage=self._storage)
         return opened()

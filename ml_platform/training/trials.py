@@ -120,6 +120,13 @@ def try_parameters(question: Question, asked: Asked) -> Trial:
     return _trial(asked, tuple(losses), ending.state, ending.reason, time.monotonic() - began)
 
 
+def written(params: Mapping[str, Any]) -> str:
+    """Write parameters in a line, numbers to four digits."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
+    )
+
+
 def lost(asked: Asked, failure: Failure) -> Trial:
     """Give the trial whose fit crashed, or whose worker died."""
     return _trial(asked, (), "failed", failure.reason, 0.0)

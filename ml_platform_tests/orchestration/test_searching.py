@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,9 @@ def test_a_searched_candidate_is_fitted_with_the_best_parameters(search: World) 
         f"searched: {TRIALS} trials on 2 folds (4 complete, 0 pruned, 0 failed); loss"
     )
     assert shown["search/gbm/trials"].count("\n") == TRIALS + 1
+    assert shown["search/gbm/best"].splitlines()[0] == "| parameter | value | space | importance |"
+    assert f"| num_leaves | {best.params['num_leaves']} | 3 to 15 | " in shown["search/gbm/best"]
+    assert "| 0.05 to 0.3, by logarithm | " in shown["search/gbm/best"]
     assert shown["search/gbm/history"].startswith("![history](data:image/png;base64,")
     assert shown["search/gbm/importance"].startswith("![importance](data:image/png;base64,")
     [parent] = [run for run in search.mlflow_runs() if run.data.tags.get("dagster_run_id") == result.run_id]
@@ -103,10 +107,17 @@ def test_the_same_candidate_again_repeats_no_trial_and_registers_nothing_new(
     """Its bundle is the same to the byte; the log of the first has a line for each trial."""
     assert _candidate(search, LATER).success
     told = capfd.readouterr().err
+    assert f"gbm: is searched, {TRIALS} trials" in told
+    assert re.search(
+        r"trial 4 of 4 complete in [0-9.]+ s, loss 0.[0-9]+ with learning_rate 0.[0-9]+, .*; best 0.[0-9]+ in trial",
+        told,
+    )
     assert [told.count(f"trial {number} of {TRIALS} complete in") for number in range(1, 5)] == [1] * 4
     again = _candidate(search, LATER)
     assert _shown(again)["search/gbm/resumed_trials"] == TRIALS
-    assert "complete in" not in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert f"gbm: goes on with its search after {TRIALS} of {TRIALS} trials, done by an earlier run" in told
+    assert "complete in" not in told
     assert len(_children(search)) == TRIALS
     newest = search.models.newest("tiny")
     assert newest is not None
@@ -119,7 +130,9 @@ def test_a_study_serves_later_as_ofs_until_it_is_as_old_as_every(loaded: World) 
     assert _candidate(within, AS_OF).success
     [study] = _best(within)
     shown = _shown(_candidate(within, LATER))
-    assert shown == {"search/gbm": f"no search: the best parameters of the study as of {AS_OF} (loss {study.loss:.6g})"}
+    reused = f"no search: the best parameters of the study as of {AS_OF} (loss {study.loss:.6g}): learning_rate 0."
+    assert shown["search/gbm"].startswith(reused)
+    assert shown.keys() == {"search/gbm", "search/gbm/best"}
     assert _fit(within, LATER)["models"]["gbm"]["params"].items() >= study.params.items()
     limit = search_world(loaded.home, loaded.instance, every="5d")
     assert _shown(_candidate(limit, LATER))["search/gbm"].startswith("searched: 4 trials")

@@ -14,7 +14,7 @@ from ml_platform.training.claims import Owner
 from ml_platform.training.search import run_search
 from ml_platform.training.studies import Studies
 from ml_platform.training.trials import Asked, Trial
-from ml_platform_tests.training.searches import Formula, bowl, open_study, question_of
+from ml_platform_tests.training.searches import Formula, Silent, bowl, open_study, question_of
 
 
 def main(url: str, dies_at: int | None) -> None:
@@ -26,7 +26,7 @@ def main(url: str, dies_at: int | None) -> None:
     sys.stdin.readline()
     try:
         with open_study(Studies(url), owner) as study:
-            outcome = run_search(question_of(), study, Formula(lambda asked: _tried(asked, dies_at)), lambda _: None)
+            outcome = run_search(question_of(), study, Formula(lambda asked: _tried(asked, dies_at)), Silent())
     except SearchFailed as refused:
         _say(f"refused: {refused}")
     else:

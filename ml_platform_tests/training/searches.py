@@ -18,6 +18,16 @@ SPACE = {"learning_rate": {"low": 0.01, "high": 0.5, "log": True}, "num_leaves":
 ME = Owner("me", lambda _: True)
 
 
+class Silent:
+    """Hears how a search gets on, and keeps it to itself."""
+
+    def begin(self, ended: Sequence[Trial], start: Any) -> None:
+        """Hear of a search that begins."""
+
+    def tell(self, trial: Trial, best: Trial | None) -> None:
+        """Hear of a trial."""
+
+
 class Killed(BaseException):
     """Ends a search as a kill does: nothing after it runs."""
 

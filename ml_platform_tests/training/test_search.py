@@ -3,18 +3,23 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 from ml_platform.contracts.errors import SearchFailed
+from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.training import studies as studies_module
 from ml_platform.training.claims import Owner
+from ml_platform.training.executor import Executor, LocalExecutor
 from ml_platform.training.search import Outcome, run_search
 from ml_platform.training.studies import Studies, Study
 from ml_platform.training.trials import Asked, Question, Trial
-from ml_platform_tests.training.searches import Formula, Killed, bowl, model_of, open_study, question_of
+from ml_platform_tests.training.searches import Formula, Killed, Silent, bowl, model_of, open_study, question_of
 
 
 @pytest.fixture
@@ -29,10 +34,10 @@ def _run(study: AbstractContextManager[Study], executor: Formula | None = None, 
 
 
 def _ask(
-    question: Question, study: AbstractContextManager[Study], executor: Formula, start: Any = None, **options: bool
+    question: Question, study: AbstractContextManager[Study], executor: Executor, start: Any = None, **options: bool
 ) -> Outcome:
     with study as opened:
-        return run_search(question, opened, executor, lambda _: None, start, **options)
+        return run_search(question, opened, executor, Silent(), start, **options)
 
 
 def _told(outcome: Outcome) -> list[Any]:
@@ -195,6 +200,48 @@ def test_a_search_without_a_finished_trial_tells_why_and_may_be_tried_again(stud
     assert list(studies.found("made_up", "gbm", "2020-02-01")) == []
     outcome = _run(open_study(studies), trials=4)
     assert (len(outcome.trials), outcome.resumed) == (4, 0)
+
+
+def test_a_search_whose_every_trial_was_pruned_has_no_result_and_may_be_tried_again(studies: Studies) -> None:
+    def pruned(asked: Asked) -> Trial:
+        return replace(bowl(asked), state="pruned", reason="fold 1: worse than the median of the trials before")
+
+    with pytest.raises(SearchFailed, match=r"got 4 trials and none that finished \(4 x fold 1: worse than the median"):
+        _run(open_study(studies), Formula(pruned), trials=4)
+    assert _run(open_study(studies), trials=4).resumed == 0
+
+
+def test_a_timeout_before_the_first_trial_ended_is_told_and_leaves_nothing(studies: Studies) -> None:
+    """Of real fits, which would go on for hours."""
+    endless = {"rounds": 100_000, "patience": 100_000, "params": {"min_data_in_leaf": 5, "num_threads": 1}}
+    question = _real(endless, {"num_leaves": {"low": 200, "high": 300}}, timeout=timedelta(seconds=1))
+    with pytest.raises(
+        SearchFailed,
+        match=r"got 1 trials and none that finished \(1 x fold 1: the timeout came\).* allow a longer timeout",
+    ):
+        _ask(question, open_study(studies), LocalExecutor())
+    assert list(studies.found("made_up", "gbm", "2020-02-01")) == []
+
+
+def test_combinations_that_a_library_refuses_fail_their_trials_and_no_others(studies: Studies) -> None:
+    """Random forests need bagging; what LightGBM says of them is told."""
+    space = {"boosting": {"choices": ["gbdt", "rf"]}, "num_leaves": {"low": 2, "high": 9}}
+    question = _real({"rounds": 5, "params": {"min_data_in_leaf": 5}}, space, trials=8)
+    outcome = _ask(question, open_study(studies), LocalExecutor())
+    told = {(each.params["boosting"], each.state, each.reason.split(":")[0]) for each in outcome.trials}
+    assert told == {("gbdt", "complete", ""), ("rf", "failed", "LightGBMError")}
+    alone = _real({"rounds": 5, "params": {"boosting": "rf"}}, {"num_leaves": {"low": 2, "high": 9}}, trials=2)
+    with pytest.raises(SearchFailed, match=r"none that finished \(2 x LightGBMError: .*bagging"):
+        _ask(alone, open_study(studies, digest="alone"), LocalExecutor())
+
+
+def _real(model: dict[str, Any], space: dict[str, Any], **search: Any) -> Question:
+    """Give a question with rows."""
+    rng = np.random.default_rng(0)
+    x, part = rng.normal(size=3000), np.repeat(["train", "validation"], [2000, 1000])
+    rows = pl.DataFrame({"x": x, "label": x + rng.normal(size=3000) > 0, "part": part, "day": "2020-01-01"})
+    searched = {"kind": "lightgbm", "search": {"trials": 3, "space": space, **search}, **model}
+    return Question((rows,), ["x"], LightGBMModel.model_validate(searched), "binary")
 
 
 def test_a_pruned_trial_never_wins(studies: Studies) -> None:

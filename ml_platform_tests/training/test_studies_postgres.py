@@ -16,7 +16,7 @@ from ml_platform.training.search import Outcome, run_search
 from ml_platform.training.studies import Studies
 from ml_platform.training.trials import Asked, Trial
 from ml_platform_tests.pipelines.postgres import PASSWORD, Postgres, postgres
-from ml_platform_tests.training.searches import ME, Formula, bowl, open_study, question_of
+from ml_platform_tests.training.searches import ME, Formula, Silent, bowl, open_study, question_of
 
 __all__ = ["postgres"]
 
@@ -40,7 +40,7 @@ def url(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
 def _search(url: str, owner: Owner = ME, formula: Formula | None = None, **options: Any) -> Outcome:
     start, as_of = options.pop("start", None), options.pop("as_of", "2020-02-01")
     with open_study(Studies(url), owner, as_of=as_of) as study:
-        return run_search(question_of(**options), study, formula or Formula(), lambda _: None, start)
+        return run_search(question_of(**options), study, formula or Formula(), Silent(), start)
 
 
 def _told(outcome: Outcome) -> list[Any]:
