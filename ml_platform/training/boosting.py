@@ -3,6 +3,7 @@
 Only what LightGBM itself is asked for; what rows, weights and parameters mean is the trainer's business.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 VALIDATION = "validation"
+# How many threads a machine had for a fit is no part of a model: trees are the same for any number of them.
+_THREADS = re.compile(r"^\[num_threads: \d+\]$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Boosted:
     @property
     def text(self) -> str:
         """The model in LightGBM's native text, up to the best round."""
-        return self.booster.model_to_string(num_iteration=self.rounds)
+        return _THREADS.sub("[num_threads: 0]", self.booster.model_to_string(num_iteration=self.rounds))
 
     @property
     def loss(self) -> float:

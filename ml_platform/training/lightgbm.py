@@ -1,13 +1,12 @@
 """LightGBM on native categories, seeded and deterministic, stopped early on the validation part."""
 
-import os
-
 import numpy as np
 
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import LightGBMModel, TreeModel
 from ml_platform.training.boosting import Boost, Boosting, boost
 from ml_platform.training.parts import Parts
+from ml_platform.training.threads import threads_of_a_fit
 from ml_platform.training.trainer import Learned, Watch
 
 FILE = "model.txt"  # LightGBM's native text
@@ -64,7 +63,7 @@ def params_of(parts: Parts, model: LightGBMModel) -> dict[str, object]:
         decided["alpha"] = model.quantile
     if model.monotone:
         decided["monotone_constraints"] = directions(parts, model)
-    return {"num_threads": min(os.cpu_count() or 1, 8), **model.params, **decided}
+    return {"num_threads": threads_of_a_fit(), **model.params, **decided}
 
 
 def directions(parts: Parts, model: TreeModel) -> list[int]:

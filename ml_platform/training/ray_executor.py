@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_platform.training.executor import Failure, Item, Result, attempted
 from ml_platform.training.ray_cluster import lost
+from ml_platform.training.threads import computing_with
 
 GRACE_SECONDS = 30  # for what ends by itself when its time is up, before it is ended from here
 
@@ -34,7 +35,7 @@ class RayExecutor:
         self, function: Callable[[Item], Result], items: Sequence[Item], seconds: float | None = None
     ) -> list[Result | Failure]:
         """Give the result or the failure of each item; see `Executor`. A task that lost its worker is not repeated."""
-        task = self.ray.remote(max_retries=0, num_cpus=self.threads)(attempted)
+        task = self.ray.remote(max_retries=0, num_cpus=self.threads)(_attempted)
         until = None if seconds is None else time.monotonic() + seconds + GRACE_SECONDS
         shared = self._shared(function)
         asked: list[Any] = []
@@ -43,7 +44,7 @@ class RayExecutor:
             for item in items:
                 if len(running) == self.parallel:
                     running = self._wait(running, until, all_but=self.parallel - 1)
-                asked.append(task.remote(shared, item))
+                asked.append(task.remote(self.threads, shared, item))
                 running.append(asked[-1])
             late = set(self._wait(running, until))
             self._cancel(late)
@@ -75,6 +76,11 @@ class RayExecutor:
             return self.ray.get(asked)
         except self.ray.exceptions.RayError as error:
             return Failure(lost(f"worker of {item}", error))
+
+
+def _attempted(threads: int, function: Callable[[Item], Result], item: Item) -> Result | Failure:
+    with computing_with(threads):
+        return attempted(function, item)
 
 
 def _too_late() -> Failure:

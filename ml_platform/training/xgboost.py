@@ -1,6 +1,5 @@
 """XGBoost on native categories, seeded, stopped early on the validation part. An extra: the package may be missing."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import XGBoostModel
 from ml_platform.training.lightgbm import directions
 from ml_platform.training.parts import Part, Parts
+from ml_platform.training.threads import threads_of_a_fit
 from ml_platform.training.trainer import Learned, Watch
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def params_of(parts: Parts, model: XGBoostModel) -> dict[str, Any]:
         decided["quantile_alpha"] = model.quantile
     if model.monotone:
         decided["monotone_constraints"] = tuple(directions(parts, model))
-    return {"nthread": min(os.cpu_count() or 1, 8), "verbosity": 0, **model.params, **decided}
+    return {"nthread": threads_of_a_fit(), "verbosity": 0, **model.params, **decided}
 
 
 def _require_xgboost() -> Any:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from ml_platform.contracts.errors import NotEnoughRows
+from ml_platform.training.threads import threads_of_a_fit
 
 
 def halve(number: int) -> int:
@@ -94,3 +95,15 @@ def starve_on_two(number: int) -> int:
     if number == 2:
         starve()
     return os.getpid()
+
+
+def threads_of(_: int) -> int:
+    """Tell with how many threads a fit would compute here."""
+    return threads_of_a_fit()
+
+
+def hang_unless_first(number: int) -> int:
+    """Never end, but for the first."""
+    if number:
+        time.sleep(600)
+    return number

@@ -13,6 +13,7 @@ from ml_platform.contracts.errors import NotEnoughRows
 from ml_platform.contracts.spec import LightGBMModel
 from ml_platform.training.baselines import predict_baselines
 from ml_platform.training.fitting import fit_model
+from ml_platform.training.threads import computing_with
 from ml_platform.training.trainer import Trained
 from ml_platform_tests.training.rows import COLUMNS, IS_HOLDOUT, binary_rows, number_rows
 
@@ -57,6 +58,16 @@ def test_the_same_seed_gives_the_same_model(rows: pl.DataFrame, trained: Trained
     assert set(trained.files) == {"model.txt", "model.json"}
     reseeded = fit_model(rows, COLUMNS, MODEL.model_copy(update={"seed": 8}), "binary")
     assert reseeded.files != trained.files
+
+
+def test_the_text_does_not_hang_on_the_number_of_threads(rows: pl.DataFrame) -> None:
+    """So that a fit on a cluster, with other CPUs, has the digest of one on this machine."""
+    model = LightGBMModel.model_validate({"kind": "lightgbm", "rounds": 20, "patience": 20})
+    texts = []
+    for threads in (1, 2):
+        with computing_with(threads):
+            texts.append(_text(fit_model(rows, COLUMNS, model, "binary")))
+    assert texts[0] == texts[1]
 
 
 def test_it_learns(rows: pl.DataFrame, trained: Trained) -> None:

@@ -10,11 +10,19 @@ import psutil
 import pytest
 
 from ml_platform.contracts.errors import ClusterUnreachable, NotEnoughRows, WorkerLost
+from ml_platform.training import ray_executor
 from ml_platform.training.executor import Failure, LocalExecutor, results
 from ml_platform.training.ray_cluster import connected
 from ml_platform.training.ray_executor import RayExecutor
 from ml_platform_tests.training.clusters import RAY_QUIET
-from ml_platform_tests.training.faults import die_of_three, halve, process_of, raise_unsendable
+from ml_platform_tests.training.faults import (
+    die_of_three,
+    halve,
+    hang_unless_first,
+    process_of,
+    raise_unsendable,
+    threads_of,
+)
 
 pytestmark = [pytest.mark.slow, *RAY_QUIET]
 
@@ -39,6 +47,24 @@ def test_items_run_in_other_processes_so_many_at_a_time(ray: Any) -> None:
     pids = set(results(RayExecutor(ray, 2).map(process_of, range(4))))
     assert os.getpid() not in pids
     assert len(set(results(RayExecutor(ray, 1).map(process_of, range(3))))) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_fit_computes_with_the_cpus_that_it_is_given(ray: Any, threads: int) -> None:
+    """More threads than these would wait for one another; here it has the machine's own."""
+    assert results(RayExecutor(ray, 2, threads).map(threads_of, range(2))) == [threads] * 2
+    assert threads_of(0) == min(os.cpu_count() or 1, 8)
+
+
+def test_what_has_not_ended_when_the_time_is_up_is_ended(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what still waits for a CPU; what has ended counts."""
+    monkeypatch.setattr(ray_executor, "GRACE_SECONDS", 2)
+    outcomes = RayExecutor(ray, 4).map(hang_unless_first, range(4), seconds=1)
+    assert outcomes[0] == 0
+    assert [each.reason for each in outcomes[1:] if isinstance(each, Failure)] == [
+        "TimeoutError: the timeout came, and its worker had not ended"
+    ] * 3
+    assert results(RayExecutor(ray, 2).map(halve, [2, 4])) == [1, 2]  # the CPUs are free again
 
 
 def test_a_worker_that_dies_fails_its_item_alone(ray: Any) -> None:

@@ -49,8 +49,8 @@ def _told(outcome: Outcome) -> list[Any]:
 
 def _process(url: str, *dies_at: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-W", "ignore", "-m", "ml_platform_tests.training.search_process", url, *dies_at]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
 def _send(process: "subprocess.Popen[str]") -> None:
