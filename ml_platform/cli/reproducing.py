@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reproduce(
-    pipeline: Annotated[str, typer.Argument(help="A pipeline.")],
+    pipeline: Annotated[str, typer.Argument(help="A pipeline, or `pipeline.member` of an ensemble.")],
     version: Annotated[int, typer.Argument(help="Number of a registered version.")],
     home: HomeOption = Path(".ml_platform"),
     as_json: Annotated[bool, typer.Option("--json", help="The certificate as JSON.")] = False,
@@ -29,9 +29,10 @@ def reproduce(
 ) -> None:
     """Fit a version again from its data and parameters in a clean process; exit code 0 if it comes out the same."""
     from ml_platform.orchestration.freezing import find_pipeline
+    from ml_platform.orchestration.members import owner_of
     from ml_platform.orchestration.reproducing import reproduce as fit_again
 
-    path = find_pipeline(defs.absolute(), pipeline)
+    path = find_pipeline(defs.absolute(), owner_of(pipeline)[0])
     models = open_models(home)
     certificate = fit_again(path, _package(path.parent), models.version(pipeline, version), open_lake(home), models)
     if as_json:

@@ -35,7 +35,7 @@ def member_files(member: Member) -> dict[str, bytes]:
         "importance": trained.importance,
         "loss": trained.loss,
         "rounds": trained.rounds,
-        "params": dict(trained.params),
+        "params": dict(sorted(trained.params.items())),  # a search gives them in another order than `fit.json`
         "notes": trained.notes,
         "classes": trained.classes,
     }

@@ -39,6 +39,12 @@ def registered_name(pipeline: Pipeline, member: str) -> str:
     return f"{pipeline.name}.{member}"
 
 
+def owner_of(registered: str) -> tuple[str, str | None]:
+    """Give the pipeline of a registered model, and which of its members it is; None for the pipeline's own model."""
+    name, _, member = registered.partition(".")
+    return name, member or None
+
+
 def join_versions(
     pipeline: Pipeline, ensemble: Ensemble, lake: Lake, models: ModelStore, rows: pl.DataFrame, as_of: str
 ) -> Joined:
@@ -76,10 +82,13 @@ def join_versions(
 
 def folds_of(spec: PipelineSpec, rows: pl.DataFrame, as_of: str) -> tuple[pl.DataFrame, ...]:
     """Give the folds that members predict out of; none where no stack asks for them."""
+    return split_folds(spec, rows, as_of) if _is_stacked(spec) else ()
+
+
+def split_folds(spec: PipelineSpec, rows: pl.DataFrame, as_of: str) -> tuple[pl.DataFrame, ...]:
+    """Give the folds of a training set, whoever asks for them."""
     from ml_platform.training.out_of_fold import fold_sets
 
-    if not _is_stacked(spec):
-        return ()
     return fold_sets(rows, spec.split, Calendar(spec.partitions), as_of, event_time=spec.event_time, key=spec.key)
 
 

@@ -19,23 +19,30 @@ from ml_platform.data.lake.content import PARTITION, content_hashes
 from ml_platform.data.lake.manifest import training_manifest
 from ml_platform.data.lake.recorded import RecordedLake, recorded
 from ml_platform.data.lake.tables import Lake
-from ml_platform.orchestration.fitting import fit_models
-from ml_platform.orchestration.member_files import MEMBERS
+from ml_platform.orchestration.fitting import fit_models, fitter
+from ml_platform.orchestration.member_files import MEMBER, MEMBERS, OUT_OF_FOLD, member_files
+from ml_platform.orchestration.members import split_folds
 from ml_platform.orchestration.packaging import environment, package, rows_digest
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform.orchestration.training_rows import make_training_set
 from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.serving.predictor import Predictor
+from ml_platform.training.trainer import Trained
 
 REFUSED = 3  # exit code of an error that the platform raised on purpose; its message is all of stderr
 
 
 class Order(Record):
-    """What to fit again: the bundle, the lake, the pipeline's YAML with its import name, and an empty folder."""
+    """What to fit again: the bundle, the lake, the pipeline's YAML with its import name, and an empty folder.
+
+    `spec_digest` and `code_version` are those that its training set was made with: of a member, those of the ensemble.
+    """
 
     bundle: Path
     lake: str
+    spec_digest: str
+    code_version: str
     path: Path
     package: str
     folder: Path
@@ -64,12 +71,10 @@ def refit(order: Order) -> Refitted:
     bundle = open_bundle(order.bundle)
     fit, manifest = read_fit(bundle), bundle.manifest
     pipeline = _as_it_was(order, bundle, fit)
-    lake = _pinned(Lake(order.lake), bundle)
+    lake = _pinned(order, bundle)
     rows = make_training_set(pipeline, lake, manifest.as_of)
     made = training_manifest(lake, pipeline.name, manifest.as_of)
-    trained = fit_models(rows, pipeline.spec, fit, manifest.as_of)
-    named = {name: bundle.read_bytes(name) for name in (MEMBERS,) if name in manifest.files}  # whose versions it joined
-    trained = replace(trained, files=trained.files | named)
+    trained = _fitted(bundle, rows, pipeline.spec, fit)
     again = package(pipeline, lake, manifest.as_of, rows, fit, trained, order.folder)
     holdout = rows.filter(pl.col("part") == "holdout")
     return Refitted(
@@ -99,11 +104,10 @@ def read_fit(bundle: Bundle) -> Fit:
     return Fit.model_validate(bundle.read_json(files.FIT))
 
 
-def _pinned(lake: Lake, bundle: Bundle) -> RecordedLake:
+def _pinned(order: Order, bundle: Bundle) -> RecordedLake:
     """Give the lake as the fit of a bundle saw it."""
-    manifest = bundle.manifest
-    said = {"spec_digest": manifest.spec_digest, "code_version": manifest.code_version}
-    return recorded(lake, said, {each.table: each.version for each in manifest.data})
+    said = {"spec_digest": order.spec_digest, "code_version": order.code_version}
+    return recorded(Lake(order.lake), said, {each.table: each.version for each in bundle.manifest.data})
 
 
 def load_pipeline(path: Path, package: str) -> Pipeline:
@@ -114,6 +118,20 @@ def load_pipeline(path: Path, package: str) -> Pipeline:
 def _as_it_was(order: Order, bundle: Bundle, fit: Fit) -> Pipeline:
     present = load_pipeline(order.path, order.package)
     return replace(present, spec=PipelineSpec.model_validate(fit.spec), plan=Predictor.load(bundle).plan)
+
+
+def _fitted(bundle: Bundle, rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:
+    """Fit what the bundle holds: a model, an ensemble with all its members, or a member with what its folds said."""
+    held, as_of = bundle.manifest.files, bundle.manifest.as_of
+    if MEMBER in held:
+        from ml_platform.training.ensembles import fit_member
+
+        [model] = fit.models.values()
+        member = fit_member(rows, fitter(spec, model), split_folds(spec, rows, as_of) if OUT_OF_FOLD in held else ())
+        return replace(member.trained, files=member.trained.files | member_files(member))
+    trained = fit_models(rows, spec, fit, as_of)
+    named = {name: bundle.read_bytes(name) for name in (MEMBERS,) if name in held}  # whose versions it joined
+    return replace(trained, files=trained.files | named)
 
 
 def _content(rows: pl.DataFrame, as_of: str) -> Content:

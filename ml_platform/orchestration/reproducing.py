@@ -12,10 +12,11 @@ from typing import Any
 from ml_platform.contracts.errors import NotReproducible
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import Certificate, Content, Difference, ModelVersion, TrainingManifest
-from ml_platform.contracts.spec import Fit
+from ml_platform.contracts.spec import Fit, PipelineSpec
 from ml_platform.data.lake.rereading import SHOWN, kept_training_set, require_readable, reread, told, written_since
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.code_versions import code_version
+from ml_platform.orchestration.members import owner_of
 from ml_platform.orchestration.refitting import Order, Refitted, load_pipeline, read_fit
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.spec_paths import specs_by_path
@@ -35,6 +36,8 @@ def reproduce(path: Path, package: str, version: ModelVersion, lake: Lake, model
         The YAML file of its pipeline, as it is now.
     package : str
         Import name of the file's folder.
+    version : ModelVersion
+        Of the pipeline, or of a member of its ensemble.
 
     Raises
     ------
@@ -54,15 +57,18 @@ def reproduce(path: Path, package: str, version: ModelVersion, lake: Lake, model
     damaged = [difference for each in manifest.tables for difference in reread(lake, each)]
     with TemporaryDirectory(prefix="ml_platform_reproduce_") as folder:
         done = _in_a_clean_process(
-            Order(bundle=bundle.root, lake=lake.root, path=path, package=package, folder=Path(folder))
-        )
+            Order(
+                bundle=bundle.root, lake=lake.root, spec_digest=manifest.spec_digest, path=path, package=package,
+                code_version=manifest.code_version, folder=Path(folder),
+            )
+        )  # fmt: skip
         broken = [*damaged, *_broken(bundle, done, table, training_set)]
     then = {**models.environment(version), **bundle.manifest.libraries, "code": bundle.manifest.code_version}
     certificate = Certificate(
         pipeline=version.pipeline, version=version.version, digest=version.digest, as_of=version.as_of,
         at=datetime.now(UTC), tables=bundle.manifest.data, rows=done.holdout_rows,
         largest_difference=done.largest_difference, then=then, now={**done.environment, "code": code_version()},
-        broken=tuple(broken), changed=tuple(_changed(pipeline, bundle, fit, then, done, lake, manifest)),
+        broken=tuple(broken), changed=tuple(_changed(pipeline, version, bundle, fit, then, done, lake, manifest)),
     )  # fmt: skip
     models.certify(version, certificate)
     return certificate
@@ -95,8 +101,8 @@ def _broken(bundle: Bundle, done: Refitted, table: str, training_set: Content) -
 
 
 def _changed(
-    pipeline: Pipeline, bundle: Bundle, fit: Fit, then: Mapping[str, str], done: Refitted, lake: Lake,
-    manifest: TrainingManifest,
+    pipeline: Pipeline, version: ModelVersion, bundle: Bundle, fit: Fit, then: Mapping[str, str], done: Refitted,
+    lake: Lake, manifest: TrainingManifest,
 ) -> Iterator[Difference]:  # fmt: skip
     """Name what is not as it was at the fit, whether it mattered or not."""
     machine = {name: then[name] for name in MACHINE if name in then}
@@ -106,9 +112,18 @@ def _changed(
     yield from _between("code", {"ml_platform": then["code"]}, {"ml_platform": code_version()})
     code = {"then": bundle.manifest.files.get(files.FEATURE_CODE), "now": _sha256(pipeline.plan.code)}
     yield from _between("features", {files.FEATURE_CODE: code["then"]}, {files.FEATURE_CODE: code["now"]}, SHOWN)
-    yield from _between("parameter", *specs_by_path(fit, pipeline.spec))
+    yield from _between("parameter", *specs_by_path(fit, _declared(pipeline.spec, version)))
     for each in manifest.tables:
         yield from written_since(lake, each)
+
+
+def _declared(spec: PipelineSpec, version: ModelVersion) -> PipelineSpec:
+    """Give what is declared now of a version: all of it, or of a member what it is fitted as."""
+    _, member = owner_of(version.pipeline)
+    if member is None:
+        return spec
+    own = {name: model for name, model in spec.models.items() if name == member}
+    return spec.model_copy(update={"models": own, "ensemble": None})
 
 
 def _between(

@@ -218,7 +218,7 @@ class MlflowStore:
 
 
 def _certificate_file(version: ModelVersion) -> str:
-    return f"reproduction/v{version.version}.json"  # one run may hold several versions
+    return f"reproduction/{version.pipeline}_v{version.version}.json"  # one run may hold several versions and members
 
 
 def _record(version: "MlflowVersion") -> ModelVersion:

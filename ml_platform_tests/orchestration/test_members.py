@@ -1,31 +1,25 @@
 """An ensemble runs: members are versions of their own, the candidate joins exactly those, and is gated and served."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
 
-from ml_platform.contracts.home import Home
 from ml_platform.contracts.spec import Model
 from ml_platform.ledger import champion
 from ml_platform.orchestration.refitting import read_fit
-from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.training.trainer import Trained
 from ml_platform_tests.pipelines.ensembles import MODELS, OF, tiny_ensemble
-from ml_platform_tests.pipelines.fixtures import enter
+from ml_platform_tests.pipelines.fixtures import as_pipeline
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS
 from ml_platform_tests.pipelines.world import (
     AS_OF,
     LATER,
-    InProcessTarget,
     World,
-    copy_home,
     definitions,
     error_of,
     faults,
@@ -37,34 +31,9 @@ GATES = ["log_loss_at_most_0_68", "log_loss_not_worse_than_champion", "roc_auc_b
 MEMBERS = [f"member_{name}" for name in OF]
 
 
-def _as(world: World, pipeline: Pipeline) -> World:
-    return replace(world, definitions=definitions(pipeline, target=InProcessTarget(world.home)))
-
-
 def _bundle(world: World, name: str, version: int) -> Bundle:
     found = world.models.version(name, version)
     return open_bundle(world.models.bundle(found), found.digest)
-
-
-@pytest.fixture(scope="module")
-def stacked_home(loaded_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Give a home whose champion is version 1 of the stack, as of AS_OF. Do not change it."""
-    home = copy_home(loaded_home, tmp_path_factory.mktemp("stacked") / "home")
-    with pytest.MonkeyPatch.context() as patched, dg.DagsterInstance.ephemeral() as instance:
-        enter(home, patched)
-        world = _as(World(home, instance, definitions()), tiny_ensemble("stacked"))
-        result = world.run("retrain", AS_OF)
-        assert result.success, error_of(result)
-    return home
-
-
-@pytest.fixture
-def stacked(stacked_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Give a world of its own with the stack as champion."""
-    home = copy_home(stacked_home, tmp_path / "home")
-    enter(home, monkeypatch)
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield _as(World(home, instance, definitions()), tiny_ensemble("stacked"))
 
 
 def test_members_are_versions_of_their_own_and_the_ensemble_is_promoted_as_one(stacked: World) -> None:
@@ -164,7 +133,7 @@ def test_a_candidate_takes_no_member_of_other_data(
 def test_a_candidate_takes_no_member_of_another_spec_and_finds_the_old_one_again(stacked: World) -> None:
     """With the old parameters back, the version that has them counts, though it is not the newest."""
     params = {**MODELS["trees"], "params": MODELS["trees"]["params"] | {"num_leaves": 9}}
-    other = _as(stacked, tiny_ensemble("stacked", models={**MODELS, "trees": params}))
+    other = as_pipeline(stacked, tiny_ensemble("stacked", models={**MODELS, "trees": params}))
     refused = other.materialize("candidate", key=AS_OF)
     assert "tiny.trees as of 2020-01-23: got a version fitted with another spec" in error_of(refused)
     assert other.materialize("member_trees", "candidate", key=AS_OF).success
@@ -217,7 +186,7 @@ def test_a_damaged_members_bundle_is_refused(stacked: World) -> None:
 def test_other_kinds_end_in_an_endpoint_too(kind: str, loaded: World) -> None:
     """And need no folds: their members hold no out-of-fold predictions."""
     split = tiny_ensemble(kind).spec.model_dump(mode="json")["split"] | {"folds": 0}
-    world = _as(loaded, tiny_ensemble(kind, split=split))
+    world = as_pipeline(loaded, tiny_ensemble(kind, split=split))
     result = world.run("retrain", AS_OF)
     assert result.success, error_of(result)
     bundle = _bundle(world, "tiny", 1)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from typer.testing import CliRunner
 from ml_platform.cli import app
 from ml_platform.contracts.errors import BundleDamaged, NotReproducible
 from ml_platform.contracts.records import Certificate, ModelVersion
+from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.orchestration.reproducing import reproduce
 from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, open_bundle, write_bundle
 from ml_platform_tests.fakes.model_store import InMemoryModelStore
+from ml_platform_tests.pipelines.fixtures import as_pipeline
 from ml_platform_tests.pipelines.marks import DAGSTER
-from ml_platform_tests.pipelines.world import FOLDER, World
+from ml_platform_tests.pipelines.world import AS_OF, FOLDER, World, tiny
 
 pytestmark = [pytest.mark.slow, *DAGSTER]
 
@@ -95,9 +98,20 @@ def test_a_changed_parameter_library_and_feature_code_are_named(
     assert (found["ml_platform"][0], found["ml_platform"][1]) == ("code", "0.0.1+older")
     assert found["features.py"][0] == "features"
     assert len(found) == 4
-    assert {(each.kind, each.name) for each in certificate.broken} == {
-        ("table", "manifest of tiny/training_set[2020-01-23]")  # it holds the code version, which was made up here
-    }
+    assert certificate.is_equal
+
+
+def test_a_training_set_that_was_made_under_another_spec_is_made_again_as_it_was(world: World) -> None:
+    """A parameter was changed after the training set was made: the candidate's spec is not the training set's."""
+    told = tiny().spec.model_dump(mode="json", by_alias=True)
+    told["models"]["gbm"]["params"]["num_leaves"] = 5
+    changed = as_pipeline(world, replace(tiny(), spec=PipelineSpec.model_validate(told)))
+    assert changed.materialize("candidate", key=AS_OF).success
+
+    certificate = reproduce(YAML, PACKAGE, world.models.version("tiny", 2), world.lake, world.models)
+
+    assert certificate.is_equal
+    assert _named(certificate) == {("parameter", "models.gbm.params.num_leaves")}
 
 
 def test_a_version_that_was_fitted_otherwise_than_it_says_differs_and_says_where(world: World, tmp_path: Path) -> None:

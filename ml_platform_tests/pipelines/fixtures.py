@@ -2,20 +2,37 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from ml_platform.contracts.home import Home
-from ml_platform_tests.pipelines.world import AS_OF, FIRST, LAST, InProcessTarget, World, copy_home, definitions
+from ml_platform.orchestration.resolution import Pipeline
+from ml_platform_tests.pipelines.ensembles import tiny_ensemble
+from ml_platform_tests.pipelines.world import (
+    AS_OF,
+    FIRST,
+    LAST,
+    InProcessTarget,
+    World,
+    copy_home,
+    definitions,
+    error_of,
+)
 
-__all__ = ["loaded", "loaded_home", "trained_home", "world"]
+__all__ = ["loaded", "loaded_home", "stacked", "stacked_home", "trained_home", "world"]
 
 
 def make_world(home: Home, instance: dg.DagsterInstance) -> World:
     """Give a world that scores in process; the caller sets `$ML_PLATFORM_HOME`."""
     return World(home, instance, definitions(target=InProcessTarget(home)))
+
+
+def as_pipeline(world: World, pipeline: Pipeline) -> World:
+    """Give the world with another form of its pipeline."""
+    return replace(world, definitions=definitions(pipeline, target=InProcessTarget(world.home)))
 
 
 def environment(home: Home) -> dict[str, str]:
@@ -53,6 +70,17 @@ def trained_home(loaded_home: Home, tmp_path_factory: pytest.TempPathFactory) ->
     return home
 
 
+@pytest.fixture(scope="session")
+def stacked_home(loaded_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Give a home whose champion is version 1 of the stack, as of AS_OF. Do not change it."""
+    home = copy_home(loaded_home, tmp_path_factory.mktemp("stacked") / "home")
+    with pytest.MonkeyPatch.context() as patched, dg.DagsterInstance.ephemeral() as instance:
+        enter(home, patched)
+        result = as_pipeline(make_world(home, instance), tiny_ensemble("stacked")).run("retrain", AS_OF)
+        assert result.success, error_of(result)
+    return home
+
+
 @pytest.fixture
 def loaded(loaded_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Give a world of its own: data loaded, nothing trained."""
@@ -65,6 +93,13 @@ def world(trained_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Give a world of its own: data loaded, version 1 champion."""
     with _moved_to(trained_home, tmp_path, monkeypatch) as world:
         yield world
+
+
+@pytest.fixture
+def stacked(stacked_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Give a world of its own with the stack as champion."""
+    with _moved_to(stacked_home, tmp_path, monkeypatch) as world:
+        yield as_pipeline(world, tiny_ensemble("stacked"))
 
 
 @contextmanager
