@@ -1,11 +1,15 @@
 """One MLflow run for each Dagster run, through dagster-mlflow, and none of them left RUNNING, whatever launched it.
 
 dagster-mlflow ends a run only by a hook, and a hook hangs on a job; a run from the UI has none. So the run is ended
-when the resource is torn down, and one whose process was killed is ended by whoever comes next, or by a sensor.
+when the resource is torn down, and one whose process was killed is ended by whoever comes next, or by a sensor. Where
+each step has a process of its own, they share the run: one after another they open the store, whose tables MLflow makes
+when it is new, and look for the run; the last one ends it.
 """
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +38,6 @@ def mlflow_run(where: Callable[[], tuple[str, Path]]) -> dg.ResourceDefinition:
         from dagster_mlflow import mlflow_tracking
 
         uri, artifacts = where()
-        client = open_experiment(uri, artifacts)
-        if context.instance is not None:
-            end_abandoned(client, context.instance, but=context.run.run_id if context.run else None)
         config = {
             "experiment_name": EXPERIMENT,
             "mlflow_tracking_uri": uri,
@@ -44,11 +45,16 @@ def mlflow_run(where: Callable[[], tuple[str, Path]]) -> dg.ResourceDefinition:
             "extra_tags": owner_tags(context.instance),
         }
         make: Callable[..., Iterator[Any]] = mlflow_tracking.resource_fn
-        for resource in make(context.replace_config(config)):  # a generator of one
-            try:
-                yield resource
-            finally:
-                resource.end_run(_status(context))
+        made = make(context.replace_config(config))  # a generator of one
+        with _alone(artifacts.with_suffix(".lock")):
+            client = open_experiment(uri, artifacts)
+            if context.instance is not None:
+                end_abandoned(client, context.instance, but=context.run.run_id if context.run else None)
+            resource = next(made)
+        try:
+            yield resource
+        finally:
+            resource.end_run(_status(context))
 
     return mlflow
 
@@ -92,7 +98,25 @@ def owner_tags(instance: dg.DagsterInstance | None) -> dict[str, str]:
     return {"dagster_instance": get_id()} if get_id else {}
 
 
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one process in at a time: of two that look for their run at once, each would find none and make its own."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # given back by the system if the process dies
+        yield
+
+
 def _status(context: dg.InitResourceContext) -> str:
+    """Say how the run stands as seen from here: RUNNING while a step is at work in another process."""
+    if context.instance is None or context.run is None:
+        return "FINISHED"
     ended_badly = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.PIPELINE_CANCELING}
-    failed = context.instance and context.run and context.instance.all_logs(context.run.run_id, of_type=ended_badly)
-    return "FAILED" if failed else "FINISHED"
+    begun, done = dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS
+    steps: dict[dg.DagsterEventType, set[str | None]] = {begun: set(), done: set()}
+    for entry in context.instance.all_logs(context.run.run_id, of_type={*ended_badly, begun, done}):
+        event = entry.get_dagster_event()
+        if event.event_type in ended_badly:
+            return "FAILED"
+        steps[event.event_type].add(event.step_key)
+    return "RUNNING" if steps[begun] - steps[done] else "FINISHED"

@@ -24,6 +24,8 @@ from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.rollout.approval import ApprovalState, Waiting
 from ml_platform.validation.report.facts import Day, Explanation, Facts, Part, Scores
 
+SUM = "The sum of what each feature did to the members, each times its coefficient ({}): this is exact."
+MEAN = "A mean of probabilities is no sum over the features, so what is told is of each member alone; they count {}."
 UNITS = {"binary": "log odds", "multiclass": "log odds of the class it says", "regression": "units of the label"}
 
 
@@ -55,7 +57,7 @@ def gather(
         written_at=f"{now:%Y-%m-%d %H:%M} UTC",
         classes=tuple(map(str, judged.classes)),
         importance=importance,
-        explanation=_explanation(pipeline, bundle, holdout),
+        explanations=_explanations(pipeline, bundle, holdout),
         parts=_parts(pipeline, rows),
         days=_days(rows),
         drift=drift,
@@ -96,18 +98,22 @@ def _scores(
     return found
 
 
-def _explanation(pipeline: Pipeline, bundle: Bundle, holdout: pl.DataFrame) -> Explanation | None:
+def _explanations(pipeline: Pipeline, bundle: Bundle, holdout: pl.DataFrame) -> tuple[Explanation, ...]:
     from ml_platform.features.encoding import Encoder
-    from ml_platform.scoring.contributions import contributions
+    from ml_platform.scoring.contributions import contributions, counting_members, member_contributions
 
-    encoder = Encoder.from_json(bundle.read_json(files.ENCODER))
+    encoder, description = Encoder.from_json(bundle.read_json(files.ENCODER)), bundle.read_json(files.MODEL)
     matrix = encoder.encode(holdout)
-    found = contributions(bundle.read_bytes, matrix)
-    if found is None:
-        return None
-    places, moved = found
+    whole = contributions(bundle.read_bytes, matrix)
+    found = member_contributions(bundle.read_bytes, matrix) if whole is None else {"": whole}
+    counting = counting_members(description) if pipeline.spec.ensemble else {}
+    said = ", ".join(f"{name} {value:.3f}" for name, value in counting.items())
+    note = (SUM if whole else MEAN).format(said) if counting else ""
     is_category = tuple(name in encoder.categorical for name in encoder.columns)
-    return Explanation(encoder.columns, moved, matrix[places], is_category, UNITS[pipeline.spec.label.task])
+    return tuple(
+        Explanation(encoder.columns, moved, matrix[places], is_category, UNITS[pipeline.spec.label.task], name, note)
+        for name, (places, moved) in found.items()
+    )
 
 
 def _drift(

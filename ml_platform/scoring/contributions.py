@@ -1,7 +1,8 @@
 """How much each feature moved each prediction, told by the stored model itself: exact, with no sampling of features.
 
 For trees these are the SHAP values that the library computes over its own trees, for a linear model the terms of its
-sum. What is done to the output afterwards (a link, a calibration) is left out.
+sum. What is done to the output afterwards (a link, a calibration) is left out. Of an ensemble they are the members',
+each times its coefficient, where its output is such a sum; a mean of probabilities is none.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_platform.scoring.ensemble import KIND, member_file
 from ml_platform.scoring.scorer import DESCRIPTION, FloatArray, Read
 
 ROWS_AT_MOST, ROWS_AT_LEAST = 1000, 50
@@ -19,9 +21,10 @@ ROWS_AT_MOST, ROWS_AT_LEAST = 1000, 50
 LEAVES_AT_MOST = 2_000_000
 
 Terms = Callable[[FloatArray], FloatArray]
+Moved = tuple[NDArray[np.intp], FloatArray]
 
 
-def contributions(read: Read, matrix: FloatArray) -> tuple[NDArray[np.intp], FloatArray] | None:
+def contributions(read: Read, matrix: FloatArray) -> Moved | None:
     """Give what each column of the encoded matrix added to the output before its link, for some of the rows.
 
     Parameters
@@ -35,13 +38,33 @@ def contributions(read: Read, matrix: FloatArray) -> tuple[NDArray[np.intp], Flo
     -------
     places, contributions : (n_some,) and (n_some, n_columns) arrays, or None
         The rows, evenly chosen, the fewer the larger the model; and what moved them. Of several classes, what was added
-        for the class that the row is said to be. None for a kind of model whose output is no sum over its features.
+        for the class that the row is said to be. None for a model whose output is no sum over its features.
     """
+    return _moved(json.loads(read(DESCRIPTION)), read, matrix)
+
+
+def member_contributions(read: Read, matrix: FloatArray) -> dict[str, Moved]:
+    """Give what `contributions` gives for each member of an ensemble that counts, the one that counts most first."""
     description = json.loads(read(DESCRIPTION))
+    if description["kind"] != KIND:
+        return {}
+    counting = counting_members(description)
+    moved = {name: _moved(description["members"][name], _reading(read, name), matrix) for name in counting}
+    return {name: each for name, each in moved.items() if each is not None}
+
+
+def counting_members(description: Mapping[str, Any]) -> dict[str, float]:
+    """Give the coefficient of each member of an ensemble that has one, the largest first."""
+    counting = {name: value for name, value in description["coefficients"].items() if value != 0.0}
+    return dict(sorted(counting.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _moved(description: Mapping[str, Any], read: Read, matrix: FloatArray) -> Moved | None:
     load = _KINDS.get(description["kind"])
-    if load is None:
+    loaded = None if load is None else load(description, read)
+    if loaded is None:
         return None
-    terms, leaves = load(description, read)
+    terms, leaves = loaded
     wanted = min(len(matrix), ROWS_AT_MOST, max(ROWS_AT_LEAST, LEAVES_AT_MOST // max(1, leaves)))
     places = np.unique(np.linspace(0, len(matrix) - 1, wanted).round().astype(np.intp))
     return places, _of_said_class(terms(matrix[places]), matrix.shape[1])
@@ -52,6 +75,36 @@ def _of_said_class(terms: FloatArray, columns: int) -> FloatArray:
     of_class = terms.reshape(len(terms), -1, columns + 1)
     said = of_class.sum(axis=2).argmax(axis=1)
     return of_class[np.arange(len(terms)), said, :columns]
+
+
+def _ensemble(description: Mapping[str, Any], read: Read) -> tuple[Terms, int] | None:
+    """Add up the members' terms, where the ensemble adds up what comes before their links.
+
+    A stack is a sum of log odds, and of logarithms of shares, which are the scores of the classes but for a term that
+    all classes of a row have in common. A mean is a sum of values, but of probabilities it is one after the link.
+    """
+    counting, how = counting_members(description), description["how"]
+    members = {name: description["members"][name] for name in counting}
+    is_one = how != "stacked" and len(counting) == 1
+    is_calibrated = any(each.get("calibration") is not None for each in members.values())
+    if not is_one and (is_calibrated or (how != "stacked" and description["task"] != "regression")):
+        return None
+    loaded = {name: _KINDS[each["kind"]](each, _reading(read, name)) for name, each in members.items()}
+    base = np.atleast_1d(np.asarray(description.get("intercept", 0.0), dtype=np.float64))
+    every = {name: each for name, each in loaded.items() if each is not None}
+
+    def terms(matrix: FloatArray) -> FloatArray:
+        total = np.zeros((len(matrix), len(base), matrix.shape[1] + 1))
+        total[:, :, -1] = base
+        for name, (of_member, _) in every.items():
+            total = total + counting[name] * of_member(matrix).reshape(len(matrix), -1, matrix.shape[1] + 1)
+        return total
+
+    return terms, sum(leaves for _, leaves in every.values())
+
+
+def _reading(read: Read, member: str) -> Read:
+    return lambda name: read(member_file(member, name))
 
 
 def _lightgbm(description: Mapping[str, Any], read: Read) -> tuple[Terms, int]:
@@ -99,7 +152,8 @@ def _of_column(column: Mapping[str, Any], values: FloatArray) -> FloatArray:
     return np.where(np.isnan(values)[:, None], np.asarray(column["missing"], dtype=np.float64), moved)
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any], Read], tuple[Terms, int]]] = {
+_KINDS: dict[str, Callable[[Mapping[str, Any], Read], tuple[Terms, int] | None]] = {
+    KIND: _ensemble,
     "lightgbm": _lightgbm,
     "linear": _linear,
     "xgboost": _xgboost,

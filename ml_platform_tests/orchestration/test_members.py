@@ -36,6 +36,12 @@ def _bundle(world: World, name: str, version: int) -> Bundle:
     return open_bundle(world.models.bundle(found), found.digest)
 
 
+def _report(world: World) -> str:
+    """Give the one report in a home."""
+    [place] = world.home.mlflow_artifacts.rglob("report.html")
+    return place.read_text()
+
+
 def test_members_are_versions_of_their_own_and_the_ensemble_is_promoted_as_one(stacked: World) -> None:
     """Three registered models; one is the champion, and its bundle names the digests of the others."""
     assert stacked.models.aliases("tiny") == {"champion": 1}
@@ -101,6 +107,13 @@ def test_each_member_shows_itself_in_dagster(stacked: World) -> None:
     [made] = result.asset_materializations_for_node("tiny__candidate")
     assert (made.metadata["model/version"].value, made.metadata["ensemble"].value) == (1, "stacked")
     assert "tiny.trees v1" in str(made.metadata["members"].value)
+
+
+def test_the_report_of_a_stack_tells_what_features_did_to_the_whole(stacked: World) -> None:
+    """Its log odds are a sum of the members': one chart, and how much each counts."""
+    report = _report(stacked)
+    assert "The sum of what each feature did to the members, each times its coefficient (" in report
+    assert "of member trees" not in report
 
 
 def test_the_same_retrain_again_changes_nothing(stacked: World) -> None:
@@ -192,4 +205,7 @@ def test_other_kinds_end_in_an_endpoint_too(kind: str, loaded: World) -> None:
     bundle = _bundle(world, "tiny", 1)
     assert sum(bundle.read_json("model.json")["coefficients"].values()) == pytest.approx(1)
     assert "out_of_fold.arrow" not in _bundle(world, "tiny.trees", 1).manifest.files
+    report = _report(world)
+    assert ("What each feature did to predictions of member trees" in report) == (kind != "best")
+    assert ("A mean of probabilities is no sum over the features" in report) == (kind != "best")
     assert world.promoted() == [1]

@@ -65,8 +65,8 @@ def test_a_report_tells_of_data_features_champion_and_evidence(world: World) -> 
     assert sum(day.rows for day in facts.days) == sum(part.rows for part in facts.parts)
     assert facts.drift is not None
     assert {column.name for column in facts.drift} == set(tiny().spec.features.columns)
-    assert facts.explanation is not None
-    assert facts.explanation.columns == tuple(tiny().spec.features.columns)
+    [explained] = facts.explanations
+    assert (explained.columns, explained.of, explained.note) == (tuple(tiny().spec.features.columns), "", "")
     assert facts.params["gbm.num_leaves"] == "7"
     assert facts.lineage["as of"] == LATER
     states = {item.what: item.state for item in facts.checklist}

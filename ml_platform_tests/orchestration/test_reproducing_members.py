@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ml_platform.cli import app
 from ml_platform.contracts.records import Certificate, ModelVersion
+from ml_platform.data.lake.rereading import kept_training_set, reread
 from ml_platform.orchestration.reproducing import reproduce
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry import bundle as files
@@ -51,9 +52,16 @@ def _named(certificate: Certificate) -> set[tuple[str, str]]:
     return {(each.kind, each.name) for each in certificate.changed}
 
 
-def _rewrite(world: World, table: str = "validated") -> None:
-    rows = world.lake.read(f"tiny/{table}", ["2020-01-15"])
-    world.lake.write(f"tiny/{table}", rows.with_columns(passengers=pl.col("passengers") + 1), ["2020-01-15"])
+def _rewrite(world: World, table: str, partition: str = "2020-01-15") -> int:
+    """Change a partition of a table; gives the version that holds it so."""
+    rows = world.lake.read(table, [partition])
+    return world.lake.write(table, rows.with_columns(passengers=pl.col("passengers") + 1), [partition]).version
+
+
+def _vacuum(world: World) -> str:
+    result = CliRunner().invoke(app, ["lake", "vacuum", "--keep", "0", "--home", str(world.home.root)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 def _changed_version(
@@ -69,13 +77,16 @@ def _changed_version(
 
 
 def test_a_stack_and_each_of_its_members_come_out_equal_and_what_changed_is_named(stacked: World, defs: Path) -> None:
-    """A table was rewritten and a member's parameter changed: both are named, and fitted as they were.
+    """A table was rewritten, the lake vacuumed, a member's parameter changed: it is named, and fitted as it was.
 
     Each is a version of its own, and each keeps its own certificate though one MLflow run holds them all.
     """
     trees = {**MODELS["trees"], "params": MODELS["trees"]["params"] | {"num_leaves": 9}}
     write_pipeline(tiny_ensemble("stacked", models={**MODELS, "trees": trees}), defs)
-    _rewrite(stacked)
+    versions = [_rewrite(stacked, "tiny/validated") for _ in range(2)]
+    _vacuum(stacked)
+    with pytest.raises(FileNotFoundError):
+        stacked.lake.read("tiny/validated", ["2020-01-15"], version=versions[0])
 
     made = {name: _command(stacked, name, defs) for name in ("tiny", "tiny.trees", "tiny.linear")}
 
@@ -87,6 +98,29 @@ def test_a_stack_and_each_of_its_members_come_out_equal_and_what_changed_is_name
         assert _named(certificate) == ({REWRITTEN} if name == "tiny.linear" else {REWRITTEN, changed})
         assert certificate.then == certificate.now
         assert stacked.models.certificate(version) == certificate
+
+
+def test_a_vacuum_leaves_what_a_member_was_made_from_though_no_ensemble_names_it(stacked: World) -> None:
+    """The member was fitted once more on a training set of other features, and the candidate was not."""
+    _rewrite(stacked, "tiny/features")
+    assert stacked.materialize("training_set", "member_trees", key=AS_OF).success
+    assert stacked.models.version("tiny.trees", 2).as_of == AS_OF
+    places = [("tiny/features", "2020-01-15"), ("tiny/training_set", AS_OF)]
+    unneeded = [_rewrite(stacked, *place) for place in places]
+    for place in places:
+        _rewrite(stacked, *place)
+
+    assert "kept for models" in _vacuum(stacked)
+
+    for (table, partition), version in zip(places, unneeded, strict=True):
+        with pytest.raises(FileNotFoundError):
+            stacked.lake.read(table, [partition], version=version)
+    for version in stacked.models.registered():
+        manifest = open_bundle(stacked.models.bundle(version), version.digest).manifest
+        kept, _ = kept_training_set(stacked.lake, "tiny/training_set", manifest.training_manifest, AS_OF)
+        assert [fault for table in kept.tables for fault in reread(stacked.lake, table)] == []
+        for each in manifest.data:
+            assert len(stacked.lake.read(each.table, version=each.version))
 
 
 def test_a_member_that_is_declared_no_more_is_made_again_all_the_same(stacked: World, defs: Path) -> None:

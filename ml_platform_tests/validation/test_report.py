@@ -141,8 +141,8 @@ def _most() -> Facts:
         owners=("team:flights",),
         scores={"candidate": Scores(LABELS, PREDICTIONS), "champion": Scores(LABELS[:100], 1 - PREDICTIONS[:100])},
         importance={"hour": 3.0, "carrier": 1.0},
-        explanation=Explanation(
-            ("hour", "carrier"), moved, np.where(moved > 1, np.nan, moved), (False, True), "log odds"
+        explanations=(
+            Explanation(("hour", "carrier"), moved, np.where(moved > 1, np.nan, moved), (False, True), "log odds"),
         ),
         parts=(Part("train", 1000, "2013-05-01 00:00", "2013-06-01 00:00", 0.3),),
         days=(Day("2013-05-01", "train", 100, 0.3), Day("2013-06-01", "holdout", 90, None)),
@@ -174,6 +174,17 @@ def test_a_report_tells_everything() -> None:
     )  # ROC, PR, calibration, predictions, slices, 2 features, days
 
 
+def test_members_that_are_explained_one_by_one_have_a_chart_each() -> None:
+    """With what they are, and how much each counts."""
+    most = _most()
+    [alone] = most.explanations
+    members = tuple(replace(alone, of=name, note="They count gbm 0.700, line 0.300.") for name in ("gbm", "line"))
+    page = Page(render_report(replace(most, kind="ensemble", explanations=members)))
+    for told in ("of member gbm", "of member line", "They count gbm 0.700", "counted by the member's coefficient"):
+        assert told in page.text, told
+    assert len(page.figures) == len(Page(render_report(most)).figures) + 1
+
+
 def test_a_report_needs_no_network() -> None:
     """It names no address but places in itself, and brings plotly along."""
     text = render_report(_most())
@@ -188,7 +199,6 @@ def test_a_report_needs_no_network() -> None:
 def test_what_is_the_users_is_escaped_everywhere() -> None:
     """Names of columns, values of categories, sentences, owners: none can open an element, also not in a chart."""
     most = _most()
-    assert most.explanation is not None
     assert most.drift is not None
     slices = (PartScore(name=f"carrier={EVIL}", rows=90, metrics={"candidate": {"log_loss": 0.6}}),)
     verdict = _verdict(gate=EVIL).model_copy(update={"sentence": EVIL})
@@ -196,7 +206,8 @@ def test_what_is_the_users_is_escaped_everywhere() -> None:
         most,
         evaluation=most.evaluation.model_copy(update={"slices": slices, "verdicts": (verdict,), "pipeline": EVIL}),
         description=EVIL, label=EVIL, kind=EVIL, importance={EVIL: 1.0}, notes=(EVIL,), waits=EVIL, drift_note=EVIL,
-        explanation=replace(most.explanation, columns=(EVIL, "carrier")), params={EVIL: EVIL}, lineage={EVIL: EVIL},
+        explanations=(replace(most.explanations[0], columns=(EVIL, "carrier"), of=EVIL, note=EVIL),),
+        params={EVIL: EVIL}, lineage={EVIL: EVIL},
         drift=tuple(each.model_copy(update={"name": EVIL}) for each in most.drift),
         checklist=(Item(EVIL, "done", EVIL),), parts=(Part(EVIL, 1, EVIL, EVIL, None),),
     )  # fmt: skip

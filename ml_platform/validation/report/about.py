@@ -2,11 +2,13 @@
 
 from ml_platform.contracts.records import ColumnDrift
 from ml_platform.validation.report import charts
-from ml_platform.validation.report.facts import Facts
+from ml_platform.validation.report.facts import Explanation, Facts
 from ml_platform.validation.report.page import NONE, Block, Cell, Chart, Section, Table, Text, Tone, cells, number
 
 STATES: dict[str, Tone] = {"done": "good", "not done": "bad", "not applicable": "plain"}
 COLUMNS_AT_MOST = 60
+IMPORTANCE = "By the model's own measure; of trees the gain of their splits."
+IMPORTANCE_OF_SEVERAL = "Each member's own measure as shares, counted by the member's coefficient."
 SWARM_COLOURS = "Blue is a low value of the feature and orange a high one; grey has no order."
 
 
@@ -14,18 +16,20 @@ def features_section(facts: Facts) -> Section:
     """Show which features matter, and what they do to predictions."""
     blocks: list[Block] = []
     if facts.importance:
-        note = "By the model's own measure; of trees the gain of their splits."
+        note = IMPORTANCE_OF_SEVERAL if facts.kind == "ensemble" else IMPORTANCE
         blocks.append(Chart("Importance", charts.importance(facts.importance), note=note, height=400, is_wide=True))
-    explained = facts.explanation
-    if explained is not None and len(explained.contributions):
-        rows = f"{len(explained.contributions):,} rows of the holdout, evenly chosen."
-        note = f"{rows} A point is a row: to the right, the feature raised its prediction. {SWARM_COLOURS}"
-        blocks.append(
-            Chart("What each feature did to predictions", charts.swarm(explained), note=note, height=480, is_wide=True)
-        )
-    else:
-        blocks.append(Text(f"Models of kind {facts.kind} give no exact contributions of single features here."))
+    told = [_swarm(each) for each in facts.explanations if len(each.contributions)]
+    none = Text(f"Models of kind {facts.kind} give no exact contributions of single features here.")
+    blocks += told or [none]
     return Section("Features", "Which features the model leans on, and how they move its predictions.", blocks)
+
+
+def _swarm(explained: Explanation) -> Chart:
+    title = "What each feature did to predictions" + (f" of member {explained.of}" if explained.of else "")
+    rows = f"{len(explained.contributions):,} rows of the holdout, evenly chosen."
+    note = f"{rows} A point is a row: to the right, the feature raised its prediction. {SWARM_COLOURS}"
+    note = f"{explained.note} {note}".strip()
+    return Chart(title, charts.swarm(explained), note=note, height=480, is_wide=True)
 
 
 def data_section(facts: Facts) -> Section:

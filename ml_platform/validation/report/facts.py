@@ -56,6 +56,10 @@ class Explanation:
         Columns whose encoded value is a code and has no order.
     unit : str
         Of the contributions.
+    of : str
+        The member of an ensemble whose predictions they are; empty where they are those of the candidate itself.
+    note : str
+        What the contributions are, where that is not plain.
     """
 
     columns: tuple[str, ...]
@@ -63,6 +67,8 @@ class Explanation:
     features: FloatArray
     is_category: tuple[bool, ...]
     unit: str
+    of: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class Facts:
         Of a multiclass label, in the order of the columns of its predictions.
     importance : mapping of str to float
         By feature, in the model's own unit.
+    explanations : tuple of Explanation
+        One of the candidate; of an ensemble that has none as a whole, one of each member that counts.
     drift : tuple of ColumnDrift or None
         This training set against the champion's; None with `drift_note` where there is nothing to compare.
     days : tuple of Day
@@ -103,7 +111,7 @@ class Facts:
     written_at: str
     classes: tuple[str, ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict[str, float])
-    explanation: Explanation | None = None
+    explanations: tuple[Explanation, ...] = ()
     parts: tuple[Part, ...] = ()
     days: tuple[Day, ...] = ()
     drift: tuple[ColumnDrift, ...] | None = None
