@@ -1,4 +1,4 @@
-"""How late will a flight land: a regression on real flights, from the source to the endpoint, by YAML alone."""
+"""How late will a flight land: two regressions that answer as one, on real flights, by YAML alone."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,14 @@ import polars as pl
 import pytest
 
 from ml_platform.contracts.records import Evaluation
+from ml_platform.registry.bundle import open_bundle
 from ml_platform_tests.pipelines.marks import QUIET
 from ml_platform_tests.pipelines.shipped import deployed, evaluation_of, folder_of, metadata_of, served
 from ml_platform_tests.pipelines.world import World
 
 pytestmark = [pytest.mark.slow, *QUIET]
 
-NAME = "flight_arrival_delay"
+NAME, MEMBERS = "flight_arrival_delay", ["gbm", "line"]
 DAYS, AS_OF = ("2013-01-29", "2013-03-14"), "2013-03-15"  # 31 of the days are for train
 
 
@@ -60,6 +61,18 @@ def test_the_model_knows_more_than_the_mean(evaluation: Evaluation) -> None:
     assert set(candidate) == {"rmse", "mae"}
     assert 0.5 * prior["rmse"] < candidate["rmse"] < prior["rmse"] - 2
     assert candidate["mae"] < prior["mae"] - 1
+
+
+def test_two_models_answer_as_one_and_each_is_a_version_of_its_own(world: World, evaluation: Evaluation) -> None:
+    """Their weights add up to 1; the two together are no worse than the better of them by more than noise."""
+    versions = {each.pipeline: each for each in world.models.registered()}
+    assert set(versions) == {NAME, *(f"{NAME}.{name}" for name in MEMBERS)}
+    bundle = open_bundle(world.models.bundle(versions[NAME]))
+    weights = bundle.read_json("model.json")["coefficients"]
+    assert list(weights) == MEMBERS
+    assert sum(weights.values()) == pytest.approx(1)
+    alone = [evaluation.metrics[f"member_{name}"]["rmse"] for name in MEMBERS]
+    assert evaluation.metrics["candidate"]["rmse"] < min(alone) + 0.5
 
 
 def test_the_training_set_is_in_minutes_and_says_so(world: World) -> None:

@@ -10,11 +10,13 @@ pytestmark = DAGSTER
 
 # asset | partitions | upstream, with the partitions before it reads | checks, ! where they block | kinds
 EXPECTED = """
-flight_arrival_delay/candidate | day | training_set | - | lightgbm mlflow
+flight_arrival_delay/candidate | day | member_gbm member_line training_set | - | mlflow
 flight_arrival_delay/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
 flight_arrival_delay/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
 flight_arrival_delay/evaluation | day | candidate training_set | mae_not_worse_than_champion! rmse_at_most_70_0! rmse_better_than_baseline! rmse_not_worse_than_champion! served_as_offline_within_100_ms_1000_mb_60_s! | mlflow scikitlearn
 flight_arrival_delay/features | day | validated[-2..0] weather[-1..0] | - | deltalake polars
+flight_arrival_delay/member_gbm | day | training_set | - | lightgbm mlflow
+flight_arrival_delay/member_line | day | training_set | - | mlflow scikitlearn
 flight_arrival_delay/raw | day | - | - | deltalake pandas python
 flight_arrival_delay/training_set | day | features[-74..-1] validated[-74..-1] | no_leakage! | deltalake polars
 flight_arrival_delay/validated | day | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars

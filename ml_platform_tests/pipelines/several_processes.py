@@ -1,9 +1,10 @@
 """The tiny stack's retrain with a process for each step, as Dagster's multiprocess executor runs it.
 
-Every process imports this module and makes the job anew. It looks for the MLflow run slowly, so that processes that
-start together would all find none; and it kills itself where `$TINY_DIES` names the model that it registers.
+Every process imports this module and makes the job anew. That of a step looks for the MLflow run slowly, so that those
+that start together would all find none; and it kills itself where `$TINY_DIES` names the model that it registers.
 """
 
+import multiprocessing
 import os
 import signal
 import time
@@ -22,6 +23,14 @@ SLOW_S = 3.0
 
 def stacked_retrain() -> dg.JobDefinition:
     """Give the job."""
+    if multiprocessing.parent_process() is not None:
+        _disturb()
+    platform = dg.Definitions(resources=platform_resources(), executor=dg.multiprocess_executor)
+    whole = dg.Definitions.merge(pipeline_definitions(tiny_ensemble("stacked")), platform)
+    return whole.resolve_job_def("tiny_retrain")
+
+
+def _disturb() -> None:
     from dagster_mlflow.resources import MlFlow
 
     look, register = MlFlow._get_current_run_id, MlflowStore.register
@@ -38,6 +47,3 @@ def stacked_retrain() -> dg.JobDefinition:
         return register(self, pipeline, *args, **options)
 
     MlFlow._get_current_run_id, MlflowStore.register = look_slowly, register_or_die
-    platform = dg.Definitions(resources=platform_resources(), executor=dg.multiprocess_executor)
-    whole = dg.Definitions.merge(pipeline_definitions(tiny_ensemble("stacked")), platform)
-    return whole.resolve_job_def("tiny_retrain")
