@@ -143,8 +143,9 @@ def test_a_stack_of_classes_adds_up_the_scores_of_the_class_it_says() -> None:
     said = trained.scorer(matrix).argmax(axis=1)
     for name, coefficient in (("lightgbm", 0.5), ("linear", 0.25)):
         alone, _ = _fitted(name, "multiclass")
-        terms, _ = module._KINDS[name](json.loads(alone.files[DESCRIPTION]), alone.files.__getitem__)
-        of_class = terms(matrix).reshape(len(matrix), 3, -1)
+        loaded = module._KINDS[name](json.loads(alone.files[DESCRIPTION]), alone.files.__getitem__)
+        assert loaded is not None
+        of_class = loaded[0](matrix).reshape(len(matrix), 3, -1)
         expected += coefficient * of_class[np.arange(len(matrix)), said, :-1]
     assert np.allclose(moved, expected)
 
