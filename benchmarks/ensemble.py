@@ -2,7 +2,7 @@
 
 Run with `python -m benchmarks.ensemble`. As of the first of each month from March to December the members are fitted on
 the training set of flight_delays (60 days, the next week to stop and to weigh, three rolling folds for the stack) and
-judged on its holdout, the newest week, which neither a fit nor a weight has seen; all that for several seeds. Below
+judged on its holdout, the newest week, which neither a fit nor a weight has seen; `SEEDS=7,8,9` does so thrice. Below
 zero the ensemble is better. The interval is the platform's own paired bootstrap over the rows of all months; rows of a
 day are alike, so the months won stand beside it.
 """
@@ -39,7 +39,7 @@ from ml_platform.validation.weighted import log_loss_of_rows, weighted_mean
 
 PIPELINE, YEAR = "flight_delays", ("2013-01-01", "2013-12-31")
 AS_OFS = [f"2013-{month:02d}-01" for month in range(3, 13)]
-SEEDS = [int(each) for each in os.environ.get("SEEDS", "7,8,9").split(",")]
+SEEDS = [int(each) for each in os.environ.get("SEEDS", "7").split(",")]
 BOOSTED = {
     "learning_rate": 0.1, "max_leaves": 63, "max_depth": 0, "grow_policy": "lossguide", "min_child_weight": 30,
     "colsample_bytree": 0.5, "reg_lambda": 10,
