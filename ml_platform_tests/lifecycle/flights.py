@@ -24,7 +24,7 @@ CHAMPION = Gate(metric="log_loss", versus="champion", worse_by_at_most=0.03)
 NEWEST = Gate(metric="log_loss", versus="champion", worse_by_at_most=0.03, newest=timedelta(days=3))
 CARRIERS = Gate(metric="log_loss", versus="champion", worse_by_at_most=0.05, per=["carrier"])
 PLAUSIBLE = PlausibleGate(kind="plausible", metric="roc_auc")
-SERVED = ServedGate(kind="served", p95_ms=100, memory_mb=1000, cold_start_s=60)
+SERVED = ServedGate(kind="served", p95_ms=200, memory_mb=1000, cold_start_s=60)
 GATES: tuple[AnyGate, ...] = (BOUND, BASELINE, CHAMPION, NEWEST, CARRIERS, PLAUSIBLE, SERVED)
 
 

@@ -223,7 +223,7 @@ def test_the_delay_at_departure_is_asked_about_at_the_first_version(unjudged: Wo
 
 def test_a_slow_candidate_is_stopped_by_its_budget(world: World) -> None:
     """As good as the honest one, and it sleeps over each request."""
-    code = (flights().plan.code or "").replace("    return", "    import time\n\n    time.sleep(0.15)\n    return")
+    code = (flights().plan.code or "").replace("    return", "    import time\n\n    time.sleep(0.25)\n    return")
     pipeline = replace(flights(), plan=replace(flights().plan, code=code))
     slow = changed(world, pipeline)
     assert slow.materialize("features", key=RECENT[0], last=RECENT[1]).success
