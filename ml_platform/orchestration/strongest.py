@@ -7,12 +7,13 @@ from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.splits.telling import order, strengths
 from ml_platform.orchestration.outcomes import FloatArray, Outcomes
-from ml_platform.validation.plausible import Alone
+from ml_platform.validation.plausible import ALONE_AT_LEAST, Alone
 
 
 def strongest_alone(spec: PipelineSpec, rows: pl.DataFrame, said: FloatArray, happened: Outcomes) -> Alone | None:
-    """Compare the strongest feature with what the model said, on the holdout; None where neither can be judged.
+    """Compare the strongest feature with what the model said, on the holdout.
 
+    None where they cannot be judged, or the model itself orders too little to be too good: then no feature is read.
     Features that the spec allows to tell the label are left out.
 
     Parameters
@@ -20,12 +21,14 @@ def strongest_alone(spec: PipelineSpec, rows: pl.DataFrame, said: FloatArray, ha
     rows : (n_rows, ...)
         The training set; the feature is fitted on its train part.
     """
+    whole = _order(said, happened)
+    if whole is None or _scaled(whole, happened.task) < ALONE_AT_LEAST:
+        return None
     asked = rows.filter(pl.col("part") != "validation")
     columns = [name for name in spec.features.columns if name not in spec.split.may_tell_label]
     found = strengths(asked, columns, happened.task)
     told = {name: each for name, each in found.items() if each is not None}
-    whole = _order(said, happened)
-    if not told or whole is None:
+    if not told:
         return None
     feature = max(told, key=lambda name: told[name])
     return Alone(feature, _scaled(told[feature], happened.task), _scaled(whole, happened.task))
