@@ -1,7 +1,9 @@
-"""Dagster's event log on SQLite, a batch of events at a time: one transaction instead of one or more for each event.
+"""Dagster's event log on SQLite, over connections that stay open, and a batch of events at a time.
 
-Named in `dagster.yaml`, the way Dagster takes a storage. What is stored, and how, stays Dagster's own; only the
-connections are held open while a batch is stored, where the stock storage opens new ones for each event.
+Named in `dagster.yaml`, the way Dagster takes a storage. What is stored, and how, stays Dagster's own. The stock
+storage opens and closes a database for each event; closing the last connection to one makes SQLite fold its log into
+it, which takes longer than the event. An event outlives the process that stored it, as with the stock storage; one of
+the last moments before the machine itself fails may be lost, as if the run had been killed a little earlier.
 """
 
 import threading
@@ -16,15 +18,17 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.event import listens_for
 
 EVENTS = ("history", "runs")  # where Dagster keeps events below $DAGSTER_HOME
+OPEN_AT_MOST = 4  # databases: the index of all runs, and those of the newest runs
 
 
 class BatchedEventLog(SqliteEventLogStorage):
-    """The stock storage, with batches."""
+    """The stock storage, with connections that stay open and with batches."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: dict[str, Engine] = {}
         self._held: dict[str, Connection] = {}
         self._holder: int | None = None
         self._tables: set[str] = set()
@@ -55,11 +59,17 @@ class BatchedEventLog(SqliteEventLogStorage):
             self._tables.add(table_name)
         return table_name in self._tables
 
+    def dispose(self) -> None:
+        """Close the connections."""
+        with self._db_lock:
+            while self._engines:
+                self._close(next(iter(self._engines)))
+        super().dispose()
+
     @contextmanager
     def _holding(self, *shards: str) -> Iterator[None]:
         for shard in shards:
-            with super()._connect(shard):  # makes the database, if it is not there
-                pass
+            self._make(shard)
         with ExitStack() as stack, self._db_lock:
             try:
                 self._held = {shard: stack.enter_context(self._open(shard).begin()) for shard in shards}
@@ -68,14 +78,44 @@ class BatchedEventLog(SqliteEventLogStorage):
             finally:
                 self._held, self._holder = {}, None
 
-    def _open(self, shard: str) -> Engine:
-        address, wait = self.conn_string_for_shard(shard), {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
-        return create_engine(address, poolclass=NullPool, connect_args=wait)
-
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         if self._holder == threading.get_ident() and shard in self._held:
             yield self._held[shard]
             return
-        with super()._connect(shard) as connection:
+        self._make(shard)
+        with self._db_lock, self._open(shard).begin() as connection:
             yield connection
+
+    def _make(self, shard: str) -> None:
+        """Make the database if it is not there, or not any more: a wipe takes those of runs away."""
+        if shard in self._initialized_dbs and Path(self.path_for_shard(shard)).exists():
+            return
+        with self._db_lock:
+            self._close(shard)
+            self._initialized_dbs.discard(shard)
+        with super()._connect(shard):
+            pass
+
+    def _open(self, shard: str) -> Engine:
+        """Give the connections to a database, and close those that were not used for longest."""
+        found = self._engines.pop(shard, None) or _engine(self.conn_string_for_shard(shard))
+        self._engines[shard] = found
+        while len(self._engines) > OPEN_AT_MOST:
+            self._close(next(iter(self._engines)))
+        return found
+
+    def _close(self, shard: str) -> None:
+        engine = self._engines.pop(shard, None)
+        if engine is not None:
+            engine.dispose()
+
+
+def _engine(address: str) -> Engine:
+    engine = create_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+
+    @listens_for(engine, "connect")
+    def _skip_waiting_for_the_disk(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    return engine
