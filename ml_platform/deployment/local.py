@@ -6,7 +6,7 @@ or, when none does, the same server started for this one call; an answer counts 
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,8 @@ class LocalTarget:
             yield client
 
     def _wait_for(self, client: httpx.Client, pipeline: str, version: int) -> None:
+        if str(version) not in _versions(client, pipeline):
+            _ask_to_load(client, pipeline)
         deadline = time.monotonic() + self._wait_s
         while str(version) not in (listed := _versions(client, pipeline)):
             if time.monotonic() > deadline:
@@ -144,6 +146,12 @@ def _versions(client: httpx.Client, pipeline: str) -> list[str]:
     except httpx.TransportError:
         return []
     return response.json().get("versions", []) if response.is_success else []
+
+
+def _ask_to_load(client: httpx.Client, pipeline: str) -> None:
+    """Spare the wait for the server's own refresh; a server that cannot take it up now will at its next one."""
+    with suppress(httpx.TransportError):
+        client.post(f"/v2/repository/models/{pipeline}/load")
 
 
 def _post(client: httpx.Client, pipeline: str, version: int, rows: list[dict[str, Any]]) -> httpx.Response:

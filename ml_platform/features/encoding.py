@@ -133,7 +133,7 @@ class Encoder:
             )
         if codes is None:
             return column.cast(pl.Float64).to_numpy()
-        return np.array([codes.get(word, np.nan) for word in column], dtype=np.float64)
+        return np.array([codes.get(word, np.nan) for word in column.to_list()], dtype=np.float64)
 
 
 def _is_number(dtype: pl.DataType) -> bool:

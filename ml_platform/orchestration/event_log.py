@@ -93,9 +93,8 @@ class BatchedEventLog(SqliteEventLogStorage):
             return
         with self._db_lock:
             self._close(shard)
-            self._initialized_dbs.discard(shard)
-        with super()._connect(shard):
-            pass
+            self._initdb(self._open(shard))
+            self._initialized_dbs.add(shard)
 
     def _open(self, shard: str) -> Engine:
         """Give the connections to a database, and close those that were not used for longest."""
@@ -116,6 +115,7 @@ def _engine(address: str) -> Engine:
 
     @listens_for(engine, "connect")
     def _skip_waiting_for_the_disk(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")  # as Dagster's own, but before the tables are made
         connection.execute("PRAGMA synchronous=NORMAL")
 
     return engine

@@ -71,6 +71,16 @@ async def model_ready(table: Table, name: FromPath[str], version: FromPath[str |
     return {"name": name, "version": str(_find(table, name, version).version), "ready": True}
 
 
+@post("/repository/models/{name:str}/load", status_code=200)
+async def load_model(table: Table, name: FromPath[str]) -> dict[str, Any]:
+    """Take up what was promoted, without waiting for the next refresh; gives the versions that are loaded then.
+
+    Source: the model repository extension of the protocol, whose `load` this is.
+    """
+    await anyio.to_thread.run_sync(table.try_refresh)
+    return {"name": name, "versions": [str(loaded.version) for loaded in table.versions(name)]}
+
+
 _TENSOR = Schema(
     type=OpenAPIType.OBJECT,
     description="One field: name and datatype as listed by GET /v2/models/{name}, shape [n] or [n, 1], data.",
@@ -125,5 +135,7 @@ def _find(table: ModelTable, name: str, version: str | None) -> LoadedModel:
 
 
 inference_routes = Router(
-    "/v2", route_handlers=[server_metadata, live, ready, model_metadata, model_ready, infer], tags=["Open Inference v2"]
+    "/v2",
+    route_handlers=[server_metadata, live, ready, model_metadata, model_ready, load_model, infer],
+    tags=["Open Inference v2"],
 )

@@ -73,6 +73,7 @@ class ModelTable:
         self._decisions: dict[str, list[Decision]] = {}
         self._models: dict[str, tuple[LoadedModel, ...]] = {}
         self._reported: dict[str, str] = {}
+        self._refreshing = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -104,7 +105,7 @@ class ModelTable:
         raise _not_found("version", version, (model.version for model in loaded))
 
     def refresh(self) -> None:
-        """Take up what the ledger and the online store say now. Called by one thread; requests go on meanwhile."""
+        """Take up what the ledger and the online store say now. One thread at a time; requests go on meanwhile."""
         table = dict(self._models)
         for pipeline in self._read_pipelines():
             if loaded := [model for entry in self._read_champions(pipeline) if (model := self._load(pipeline, entry))]:
@@ -116,7 +117,7 @@ class ModelTable:
 
     def start(self) -> None:
         """Refresh now, then every second in a thread of its own, whatever one refresh meets."""
-        self._try_refresh()
+        self.try_refresh()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
         self._thread.start()
@@ -130,11 +131,13 @@ class ModelTable:
 
     def _run(self) -> None:
         while not self._stopping.wait(REFRESH_EVERY_S):
-            self._try_refresh()
+            self.try_refresh()
 
-    def _try_refresh(self) -> None:
+    def try_refresh(self) -> None:
+        """Refresh; what goes wrong is reported and counted, and the table stays as it was."""
         try:
-            self.refresh()
+            with self._refreshing:
+                self.refresh()
         except _ANY_FAULT as error:  # the edge of the thread: without it no champion would ever be taken up again
             self._report("refresh", "refresh", error)
         else:

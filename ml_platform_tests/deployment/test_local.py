@@ -33,6 +33,7 @@ class FakeServer(ThreadingHTTPServer):
         self.digest: str | None = "d" * 64
         self.status = 200
         self.drops_rows = 0
+        self.loads: list[str] = []
         self.batch_at_most = 10_000
         self.bodies: list[dict[str, Any]] = []
 
@@ -53,6 +54,9 @@ class _Answers(BaseHTTPRequestHandler):
         self._answer(200, {"versions": self.server.listed if self.server.lists_after < 0 else []})
 
     def do_POST(self) -> None:
+        if self.path.startswith("/v2/"):
+            self.server.loads.append(self.path)
+            return self._answer(200, {})
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if len(body["rows"]) > self.server.batch_at_most:
             return self._answer(413, {})
@@ -186,9 +190,12 @@ def test_no_rows_need_no_server(home: Home) -> None:
 
 
 def test_a_version_that_the_server_does_not_list_yet_is_waited_for(target: LocalTarget, server: FakeServer) -> None:
-    """The server polls the ledger, it needs a moment after a promotion."""
+    """The server needs a moment after a promotion; it is asked once to take it up, if it has not already."""
+    assert len(target.score("flights", [{"x": 1}], 3)) == 1
+    assert server.loads == []
     server.lists_after = 3
     assert len(target.score("flights", [{"x": 1}], 3)) == 1
+    assert server.loads == ["/v2/repository/models/flights/load"]
 
 
 def test_a_version_that_is_never_listed_is_an_error(home: Home, server: FakeServer) -> None:

@@ -6,7 +6,12 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml_platform_tests.fakes.bundles import make_rows, to_json_rows
+from ml_platform.contracts.home import Home
+from ml_platform.ledger.store import SqlLedger
+from ml_platform.serving import models
+from ml_platform.serving.app import create_app
+from ml_platform.serving.models import ModelTable
+from ml_platform_tests.fakes.bundles import deploy, make_rows, promote, to_json_rows
 
 Client = TestClient[Litestar]
 ROWS = to_json_rows(make_rows(3, 5))
@@ -141,3 +146,17 @@ def test_metadata_tell_a_probability_from_a_value(client: Client) -> None:
 def test_a_plain_answer_of_one_number_speaks_of_no_classes(client: Client) -> None:
     answer = client.post("/predict/parcels", json={"rows": ROWS}).json()
     assert not {"classes", "probabilities"} & answer.keys()
+
+
+def test_a_promotion_is_taken_up_when_the_server_is_asked_to(
+    home: Home, ledger: SqlLedger, table: ModelTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not at its next refresh; what was not promoted is not loaded by asking."""
+    monkeypatch.setattr(models, "REFRESH_EVERY_S", 3600.0)
+    with TestClient(create_app(table)) as client:
+        promote(ledger, 2, deploy(home, 1))
+        assert client.get("/v2/models/parcels").json()["versions"] == ["1"]
+        answer = client.post("/v2/repository/models/parcels/load")
+        assert (answer.status_code, answer.json()) == (200, {"name": "parcels", "versions": ["2", "1"]})
+        assert client.get("/v2/models/parcels").json()["versions"] == ["2", "1"]
+        assert client.post("/v2/repository/models/flights/load").status_code == 404

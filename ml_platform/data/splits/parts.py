@@ -43,11 +43,11 @@ def empty_partitions(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of
 
     Parts that rows were dealt to share one span, so there a row of any part counts.
     """
-    present = {
-        part: set(rows[DAY] if split.kind != "time" else rows.filter(pl.col(PART) == part)[DAY]) for part in PARTS
-    }
+    present = dict.fromkeys(PARTS, frozenset(rows[DAY].unique()))
+    if split.kind == "time":
+        present = {part: frozenset(days) for part, days in rows.group_by(PART).agg(pl.col(DAY).unique()).iter_rows()}
     return {
-        part: [key for key in calendar.keys_before(as_of, far, near) if key not in present[part]]
+        part: [key for key in calendar.keys_before(as_of, far, near) if key not in present.get(part, ())]
         for part, (far, near) in _reach(split).items()
     }
 
@@ -70,7 +70,7 @@ def refuse_gaps(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str
         for part, (found, wanted) in _counts(rows, split, calendar, as_of).items()
         if found < wanted
     ]
-    short = short or [f"{part}: no rows" for part in PARTS if part not in set(rows[PART])]
+    short = short or [f"{part}: no rows" for part in PARTS if part not in set(rows[PART].unique())]
     if short:
         raise NotEnoughRows.because(
             f"training set as of {as_of}", got=examples(short), expected=f"labelled rows in each of these {every}",
