@@ -1,7 +1,9 @@
 """A retrain as a good engineer would write it by hand: Delta tables, LightGBM, scikit-learn and MLflow, no platform.
 
 It reads the same features and labels, trains with the same parameters, takes the same metrics of candidate, champion
-and baselines with the same two paired bootstraps, and leaves in MLflow a finished run with a registered model.
+and baselines with the same two paired bootstraps, and leaves in MLflow a finished run with a registered model. With
+`is_told` it also evaluates what the platform's report tells: the interval of every metric of candidate and champion,
+how much each feature moved the predictions, and the four usual pictures.
 """
 
 import json
@@ -15,6 +17,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from benchmarks.bare_report import tell
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -37,6 +41,7 @@ class Bare:
     params: dict[str, Any]
     rounds: int
     patience: int
+    is_told: bool = False
 
     def retrain(self, as_of: str, embargo: int) -> None:
         """Train, evaluate, log and register as of a day; a model that is not worse becomes champion."""
@@ -54,9 +59,12 @@ class Bare:
             **_baselines(pl.concat([parts["train"], parts["validation"]]), len(holdout)),
         }
         metrics = {name: _metrics(labels, predicted) for name, predicted in predictions.items()}
-        verdicts = _verdicts(labels, predictions)
+        weights = np.random.default_rng(0).poisson(1, (RESAMPLES, len(labels))).astype(np.float32)
+        verdicts = _verdicts(labels, predictions, weights)
         with mlflow.start_run(experiment_id=self.experiment_id) as run:
             self._log(run.info.run_id, as_of, booster, losses, metrics, verdicts)
+            if self.is_told:
+                tell(labels, predictions, weights, booster, matrices["holdout"])
             self._register(booster, matrices["holdout"], is_better=all(verdicts.values()))
 
     def _rows(self, as_of: date, embargo: int) -> pl.DataFrame:
@@ -189,23 +197,27 @@ def _metrics(labels: FloatArray, predicted: FloatArray) -> dict[str, float]:
     }
 
 
-def _verdicts(labels: FloatArray, predictions: dict[str, FloatArray]) -> dict[str, bool]:
+def _verdicts(labels: FloatArray, predictions: dict[str, FloatArray], weights: NDArray[np.float32]) -> dict[str, bool]:
     """Judge what the spec's three gates judge: the two comparisons by a paired bootstrap, 95 % one-sided."""
     candidate = predictions["candidate"]
-    weights = np.random.default_rng(0).poisson(1, (RESAMPLES, len(labels))).astype(np.float32)
     losses = _losses(labels, candidate)
     verdicts = {"log_loss_at_most_0_65": bool(losses.mean() <= 0.65)}
     if "champion" in predictions:
         worse = (losses - _losses(labels, predictions["champion"])).astype(np.float32)
         sampled = weights @ worse / weights.sum(axis=1)
         verdicts["log_loss_not_worse_than_champion"] = bool(np.quantile(sampled, 0.95) <= 0.002)
-    order = np.argsort(candidate, kind="stable")
+    areas = resampled_areas(labels, candidate, weights)
+    verdicts["roc_auc_better_than_baseline"] = bool(np.quantile(areas, 0.05) >= 0.52)
+    return verdicts
+
+
+def resampled_areas(labels: FloatArray, predicted: FloatArray, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the area under the ROC curve of each resample."""
+    order = np.argsort(predicted, kind="stable")
     ordered, late = weights[:, order], labels[order].astype(bool)
     below = np.cumsum(ordered * ~late, axis=1)
     area = (ordered[:, late] * below[:, late]).sum(axis=1)
-    shares = area / (ordered[:, late].sum(axis=1) * ordered[:, ~late].sum(axis=1))
-    verdicts["roc_auc_better_than_baseline"] = bool(np.quantile(shares, 0.05) >= 0.52)
-    return verdicts
+    return area / (ordered[:, late].sum(axis=1) * ordered[:, ~late].sum(axis=1))
 
 
 def _losses(labels: FloatArray, predicted: FloatArray) -> FloatArray:

@@ -43,7 +43,7 @@ def empty_partitions(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of
 
     Parts that rows were dealt to share one span, so there a row of any part counts.
     """
-    present = dict.fromkeys(PARTS, frozenset(rows[DAY].unique()))
+    present: dict[str, frozenset[str]] = dict.fromkeys(PARTS, frozenset(rows[DAY].unique()))
     if split.kind == "time":
         present = {part: frozenset(days) for part, days in rows.group_by(PART).agg(pl.col(DAY).unique()).iter_rows()}
     return {
