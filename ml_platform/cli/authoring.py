@@ -34,7 +34,7 @@ def new(
     encoding: Annotated[str | None, typer.Option(help="Of the text; utf-8 if left out.")] = None,
     columns: Annotated[str | None, typer.Option(help="Candidate features: a,b.", rich_help_panel=CHOICES)] = None,
     level: Annotated[
-        int, typer.Option(help="1: a straight pipeline; 2: + validation and monitoring; 3 to 5: later.")
+        int, typer.Option(help="1: a straight pipeline; 2: + validation and monitoring; 3: + search; 4, 5: later.")
     ] = 2,
     defs: Annotated[Path, typer.Option(help="Folder of the pipelines.")] = PROJECT / "ml_platform" / "defs",
     force: Annotated[bool, typer.Option("--force", help="Replace a pipeline; its text is kept as *.old.")] = False,
