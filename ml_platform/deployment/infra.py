@@ -22,6 +22,7 @@ from ml_platform.contracts.errors import ServerUnreachable
 from ml_platform.deployment.bad_requests import BadRequest, bad_requests
 from ml_platform.deployment.caller import Answer, Caller, rows_body
 from ml_platform.deployment.candidate_home import candidate_home
+from ml_platform.deployment.decided import other_decisions
 from ml_platform.deployment.ephemeral import RunningServer, running_server, server_argv
 from ml_platform.deployment.json_rows import plain_rows
 from ml_platform.registry.bundle import Bundle
@@ -115,6 +116,7 @@ def _measured(trial: _Trial, asked: Asked) -> Served | NotServed:
         memory_mb=memory_mb,
         bad_requests=len(bad),
         not_refused=tuple(_not_refused(trial, bad, rows[0], first)),
+        other_decisions=other_decisions([each.content for each in batches[1:]], trial.predictor, asked.offline),
     )
 
 

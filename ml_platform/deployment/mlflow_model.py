@@ -17,7 +17,7 @@ from ml_platform.serving.predictor import Predictor
 
 
 class BundleModel(PythonModel):
-    """A bundle as a pyfunc model: raw rows in, one prediction each out, with probabilities of several classes."""
+    """A bundle as a pyfunc model: raw rows in, one prediction each out, with decision or probabilities."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open and verify the bundle."""
@@ -34,7 +34,8 @@ class BundleModel(PythonModel):
         features = self._predictor.plan.transform(frame, self._predictor.lookups)
         predictions = self._predictor.predict(features)
         if not self._predictor.classes:
-            return pd.DataFrame({"prediction": predictions})
+            decided = self._predictor.decisions_of(predictions)
+            return pd.DataFrame({"prediction": predictions} | ({"decision": decided} if decided else {}))
         columns = zip(self._predictor.classes, predictions.T, strict=True)
         shares = {f"probability_{label}": column for label, column in columns}
         return pd.DataFrame({"prediction": self._predictor.classes_of(predictions), **shares})

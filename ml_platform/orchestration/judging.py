@@ -15,7 +15,7 @@ from ml_platform.contracts.records import Evaluation, ModelVersion, Verdict
 from ml_platform.contracts.spec import Gate, ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
-from ml_platform.orchestration.measuring import baseline_thresholds, measure_of, threshold_of
+from ml_platform.orchestration.measuring import baseline_thresholds, measure_of
 from ml_platform.orchestration.member_files import member_predictors
 from ml_platform.orchestration.metadata import picture
 from ml_platform.orchestration.outcomes import class_by_class, outcomes
@@ -130,8 +130,7 @@ def judge_candidate(
     champion = None if rival is None else rival.scores(pipeline, holdout, happened)
     baselines = predict_baselines(rows, happened.classes, spec.quantile)
     gates = [gate for gate in spec.gates if not isinstance(gate, ServedGate)]
-    threshold = threshold_of(bundle)
-    measure = measure_of(pipeline, THRESHOLD if threshold is None else threshold)
+    measure = measure_of(pipeline, THRESHOLD if mine.threshold is None else mine.threshold)
     evaluation = evaluate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
         gates=gates, measure=measure,

@@ -8,7 +8,6 @@ import polars as pl
 
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry import bundle as files
-from ml_platform.registry.bundle import Bundle
 from ml_platform.training.trainer import Trained
 from ml_platform.validation.measure import FloatArray, Measure, Own
 from ml_platform.validation.thresholds import choose_threshold
@@ -32,11 +31,6 @@ def decision_files(pipeline: Pipeline, rows: pl.DataFrame, trained: Trained) -> 
     asked = rows.filter(pl.col("part") == "validation")
     threshold = choose_threshold(_labels(asked), trained.predict(asked), decide)
     return {files.DECISION: json.dumps({"threshold": threshold}).encode()}
-
-
-def threshold_of(bundle: Bundle) -> float | None:
-    """Give the threshold that a bundle decides by."""
-    return float(bundle.read_json(files.DECISION)["threshold"]) if files.DECISION in bundle.manifest.files else None
 
 
 def baseline_thresholds(

@@ -10,7 +10,6 @@ import polars as pl
 from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.ledger.folds import Champion
-from ml_platform.orchestration.measuring import threshold_of
 from ml_platform.orchestration.outcomes import Outcomes
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import open_bundle
@@ -55,7 +54,8 @@ def open_rival(pipeline: Pipeline, champion: Champion, models: ModelStore) -> Ri
 
         version = models.version(pipeline.name, champion.version)
         bundle = open_bundle(models.bundle(version), version.digest)
-        return Predictor.load(bundle), threshold_of(bundle)
+        predictor = Predictor.load(bundle)
+        return predictor, predictor.threshold
 
     found, because = _tried(opened)
     return Rival(champion, because=because) if found is None else Rival(champion, *found)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.contracts.errors import BundleDamaged, RegistryError, VersionNotFound
 from ml_platform.contracts.records import Certificate, Evaluation, ModelVersion, SignatureField
-from ml_platform.registry.bundle import EXAMPLE, MODEL, SIGNATURE, Bundle, copy_bundle, open_bundle
+from ml_platform.registry.bundle import DECISION, EXAMPLE, MODEL, SIGNATURE, Bundle, copy_bundle, open_bundle
 from ml_platform.registry.run_files import read_run_file
 
 if TYPE_CHECKING:
@@ -237,18 +237,20 @@ def _signature(bundle: Bundle) -> Any:
 
     fields = [SignatureField.model_validate(field) for field in bundle.read_json(SIGNATURE)]
     inputs = Schema([ColSpec(MLFLOW_TYPES[field.type], field.name, required=not field.nullable) for field in fields])
-    outputs = [ColSpec(dtype, name) for name, dtype in output_columns(bundle.read_json(MODEL)).items()]
+    columns = output_columns(bundle.read_json(MODEL), decides=DECISION in bundle.manifest.files)
+    outputs = [ColSpec(dtype, name) for name, dtype in columns.items()]
     return ModelSignature(inputs=inputs, outputs=Schema([*outputs]))
 
 
-def output_columns(description: Mapping[str, Any]) -> dict[str, str]:
+def output_columns(description: Mapping[str, Any], *, decides: bool = False) -> dict[str, str]:
     """Give the columns that a version answers with through MLflow, by the description of its model.
 
-    `prediction`, and of several classes, whose likeliest that is, the probability of each.
+    `prediction`; beside it the `decision` where the bundle decides, and of several classes, whose likeliest it is, the
+    probability of each.
     """
     classes = description.get("classes")
     if not classes:
-        return {"prediction": "double"}
+        return {"prediction": "double"} | ({"decision": "boolean"} if decides else {})
     kind = "string" if isinstance(classes[0], str) else "long"
     return {"prediction": kind, **{f"probability_{label}": "double" for label in classes}}
 

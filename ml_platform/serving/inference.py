@@ -23,7 +23,10 @@ from ml_platform.serving.tensors import InferAnswer, InferRequest, TensorMetadat
 
 
 class ModelMetadata(msgspec.Struct):
-    """What a caller must know of a model; `parameters` name its task, and the classes of several."""
+    """What a caller must know of a model.
+
+    `parameters` name its task, the classes of several, and the threshold from which on a `decision` is true.
+    """
 
     name: str
     versions: list[str]

@@ -1,4 +1,7 @@
-"""What a prediction looks like to a caller: a number, or the likeliest of several classes with all probabilities."""
+"""What a prediction looks like to a caller: a number, or the likeliest of several classes with all probabilities.
+
+Beside a probability stands the decision, where the pipeline's spec decides; of several classes the likeliest is it.
+"""
 
 import json
 from collections.abc import Sequence
@@ -11,13 +14,14 @@ from ml_platform.serving.predictor import Predictor
 from ml_platform.serving.requests import rejected
 from ml_platform.serving.tensors import OUTPUT, InferRequest, OutputTensor, TensorMetadata
 
-PROBABILITY = "probability"
+PROBABILITY, DECISION = "probability", "decision"
 
 
 def describe_outputs(predictor: Predictor) -> list[TensorMetadata]:
     """Describe the tensors of an answer."""
     if not predictor.classes:
-        return [TensorMetadata(OUTPUT, "FP64")]
+        decision = [] if predictor.threshold is None else [TensorMetadata(DECISION, "BOOL")]
+        return [TensorMetadata(OUTPUT, "FP64"), *decision]
     return [
         TensorMetadata(OUTPUT, _datatype(predictor)),
         TensorMetadata(PROBABILITY, "FP64", (-1, len(predictor.classes))),
@@ -25,22 +29,31 @@ def describe_outputs(predictor: Predictor) -> list[TensorMetadata]:
 
 
 def describe_task(predictor: Predictor) -> dict[str, str]:
-    """Name the task, and the classes as a JSON list in the order of their probabilities."""
+    """Name the task, the classes as a JSON list in the order of their probabilities, and the threshold of decisions."""
     classes = {"classes": json.dumps(predictor.classes)} if predictor.classes else {}
-    return {"task": predictor.task, **classes}
+    threshold = {} if predictor.threshold is None else {"threshold": json.dumps(predictor.threshold)}
+    return {"task": predictor.task, **classes, **threshold}
 
 
 def output_tensors(predictor: Predictor, predictions: NDArray[np.float64], asked: InferRequest) -> list[OutputTensor]:
     """Give the tensors of an answer, all of them or those asked for."""
-    rows = len(predictions)
-    if not predictor.classes:
-        return [OutputTensor(predictions.tolist(), [rows])]
-    found = [
-        OutputTensor(predictor.classes_of(predictions), [rows], OUTPUT, _datatype(predictor)),
-        OutputTensor(predictions.ravel().tolist(), list(predictions.shape), PROBABILITY),
-    ]
+    found = _classes(predictor, predictions) if predictor.classes else _numbers(predictor, predictions)
     wanted = {output.name for output in asked.outputs or []}
     return [tensor for tensor in found if not wanted or tensor.name in wanted]
+
+
+def _classes(predictor: Predictor, predictions: NDArray[np.float64]) -> list[OutputTensor]:
+    return [
+        OutputTensor(predictor.classes_of(predictions), [len(predictions)], OUTPUT, _datatype(predictor)),
+        OutputTensor(predictions.ravel().tolist(), list(predictions.shape), PROBABILITY),
+    ]
+
+
+def _numbers(predictor: Predictor, predictions: NDArray[np.float64]) -> list[OutputTensor]:
+    numbers, shape = OutputTensor(predictions.tolist(), [len(predictions)]), [len(predictions)]
+    if predictor.threshold is None:
+        return [numbers]
+    return [numbers, OutputTensor(predictor.decisions_of(predictions), shape, DECISION, "BOOL")]
 
 
 def check_outputs(asked: InferRequest, predictor: Predictor) -> None:
@@ -61,7 +74,10 @@ def check_outputs(asked: InferRequest, predictor: Predictor) -> None:
 def plain_output(predictor: Predictor, predictions: NDArray[np.float64]) -> dict[str, Any]:
     """Give the fields of a plain answer that hold predictions."""
     if not predictor.classes:
-        return {"predictions": predictions.tolist()}
+        numbers: dict[str, Any] = {"predictions": predictions.tolist()}
+        if predictor.threshold is None:
+            return numbers
+        return numbers | {"decisions": predictor.decisions_of(predictions), "threshold": predictor.threshold}
     likeliest: Sequence[object] = predictor.classes_of(predictions)
     return {"predictions": likeliest, "classes": list(predictor.classes), "probabilities": predictions.tolist()}
 

@@ -1,7 +1,7 @@
 """The plain protocol: `POST /predict/{pipeline}` with rows as JSON objects, the way a caller has them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import anyio.to_thread
 import msgspec
@@ -15,6 +15,11 @@ from ml_platform.serving.models import ModelTable
 from ml_platform.serving.outputs import plain_output
 from ml_platform.serving.requests import rejected, rows_to_frame
 
+_DECISIONS = msgspec.Meta(
+    description="Whether each prediction has reached the threshold; absent where nothing decides."
+)
+_THRESHOLD = msgspec.Meta(description="The probability from which on a decision is true.")
+
 
 class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Rows to score, each with every field of the pipeline's signature."""
@@ -26,7 +31,8 @@ class PredictAnswer(msgspec.Struct):
     """One prediction for each row, and who gave it; `unseen` counts values that training had not seen, by column.
 
     A prediction is the probability of the positive class, the value of a regression, or the likeliest of several
-    classes; only then there are `classes`, and for each row their `probabilities` in that order.
+    classes; only then there are `classes`, and for each row their `probabilities` in that order. Where the pipeline
+    decides on probabilities, `decisions` say for each row whether its own has reached the `threshold`.
     """
 
     pipeline: str
@@ -37,6 +43,8 @@ class PredictAnswer(msgspec.Struct):
     unseen: dict[str, int]
     classes: list[int | str] | msgspec.UnsetType = msgspec.UNSET
     probabilities: list[list[float]] | msgspec.UnsetType = msgspec.UNSET
+    decisions: Annotated[list[bool], _DECISIONS] | msgspec.UnsetType = msgspec.UNSET
+    threshold: Annotated[float, _THRESHOLD] | msgspec.UnsetType = msgspec.UNSET
 
 
 _ROW = Schema(type=OpenAPIType.OBJECT, description="Fields as listed by GET /v2/models/{pipeline}.")

@@ -5,6 +5,7 @@ threads may share one.
 """
 
 import io
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,8 @@ class Predictor:
         Which of these.
     classes : tuple
         Of a multiclass model, in the order of its probabilities; else empty.
+    threshold : float or None
+        From which probability on a binary model says yes; None where its spec decides nothing.
     """
 
     manifest: Manifest
@@ -62,6 +65,7 @@ class Predictor:
     scorer: Scorer
     task: Task
     classes: tuple[Class, ...] = ()
+    threshold: float | None = None
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Predictor":
@@ -107,6 +111,10 @@ class Predictor:
         """Give the likeliest class of each row of a multiclass model's probabilities; the first of equal ones."""
         return [self.classes[place] for place in probabilities.argmax(axis=1).tolist()]
 
+    def decisions_of(self, probabilities: NDArray[np.float64]) -> list[bool]:
+        """Say yes or no to each row of a binary model's probabilities; nothing where it has no threshold."""
+        return [] if self.threshold is None else (probabilities >= self.threshold).tolist()
+
 
 def _read(bundle: Bundle) -> Predictor:
     has_code = files.FEATURE_CODE in bundle.manifest.files
@@ -123,4 +131,14 @@ def _read(bundle: Bundle) -> Predictor:
         scorer=scorer_of(described, bundle.read_bytes),
         task=msgspec.convert(described["task"], Task),
         classes=msgspec.convert(described.get("classes", []), tuple[Class, ...]),
+        threshold=_threshold(bundle, described["task"]),
     )
+
+
+def _threshold(bundle: Bundle, task: str) -> float | None:
+    if files.DECISION not in bundle.manifest.files:
+        return None
+    threshold = msgspec.convert(bundle.read_json(files.DECISION)["threshold"], float)
+    if task != "binary" or not math.isfinite(threshold):  # NaN would say no to everything
+        raise ValueError(f"threshold {threshold} of a {task} model")
+    return threshold

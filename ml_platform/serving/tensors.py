@@ -49,7 +49,7 @@ class InferRequest(msgspec.Struct):
 
 
 class OutputTensor(msgspec.Struct):
-    """The predictions, or the probabilities of several classes row after row."""
+    """The predictions, the decisions on them, or the probabilities of several classes row after row."""
 
     data: list[Any]
     shape: list[int]

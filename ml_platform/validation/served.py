@@ -25,6 +25,8 @@ class Served:
         Real rows that were compared.
     largest_difference : float
         Between a served and an offline value; NaN or infinite if they cannot be compared.
+    other_decisions : int or None
+        Rows on which the served decision is not the offline one; None of a model that decides nothing.
     cold_start_s : float
         From the start of the process to its first prediction.
     p95_ms : float
@@ -47,6 +49,7 @@ class Served:
     memory_mb: float | None
     bad_requests: int
     not_refused: tuple[str, ...] = ()
+    other_decisions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,17 @@ def judge_served(gate: ServedGate, found: Served | NotServed) -> Verdict:
     Returns
     -------
     Verdict
-        `value` is the 95th percentile of the latency in ms, `rows` the rows compared. `fail` if a served value is not
-        the offline one, a declared budget is exceeded, a bad request is not refused, or the version cannot be served;
-        `inconclusive` if fewer rows were compared than the gate asks for, a number with a budget could not be taken,
-        or the server did not start for a reason that is not the version's.
+        `value` is the 95th percentile of the latency in ms, `rows` the rows compared. `fail` if a served value or
+        decision is not the offline one, a declared budget is exceeded, a bad request is not refused, or the version
+        cannot be served; `inconclusive` if fewer rows were compared than the gate asks for, a number with a budget
+        could not be taken, or the server did not start for a reason that is not the version's.
     """
     if isinstance(found, NotServed):
         outcome: Outcome = "fail" if found.is_fault_of_version else "inconclusive"
         return _verdict(gate, outcome, found.reason, None, 0)
     findings = [
         _values(gate, found),
+        *([] if found.other_decisions is None else [_decisions(found, found.other_decisions)]),
         _budget(f"p95 of {found.requests} requests", found.p95_ms, gate.p95_ms, "ms"),
         _budget("first prediction after", found.cold_start_s, gate.cold_start_s, "s"),
         _budget("memory", found.memory_mb, gate.memory_mb, "MB"),
@@ -96,6 +100,11 @@ def _values(gate: ServedGate, found: Served) -> _Finding:
     if found.rows < gate.rows:
         return _Finding(f"{said}, needed: {gate.rows} rows", "inconclusive")
     return _Finding(said, "pass")
+
+
+def _decisions(found: Served, other: int) -> _Finding:
+    said = f"{found.rows - other} of {found.rows} decisions are those of offline"
+    return _Finding(said, "fail" if other else "pass")
 
 
 def _budget(what: str, value: float | None, limit: float | None, unit: str) -> _Finding:

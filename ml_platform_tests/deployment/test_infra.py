@@ -1,5 +1,6 @@
 """A version measured on the real server: what it serves, and each way in which it may fail to."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Same(http.server.BaseHTTPRequestHandler):
         except Exception:
             {bad}
             rows = []
-        self.answer(200, {{"predictions": [0.5 for _ in rows]}})
+        self.answer(200, {{"predictions": [0.5 for _ in rows], **{more}}})
 
     do_GET = do_POST
 
@@ -75,6 +76,7 @@ def test_an_honest_version_is_served_as_offline(bundle: Bundle) -> None:
     found = _measured(bundle, _asked(bundle))
     assert isinstance(found, Served)
     assert (found.rows, found.largest_difference, found.not_refused) == (ROWS, 0.0, ())
+    assert found.other_decisions is None
     assert (found.requests, found.bad_requests) == (600, 37)
     assert found.cold_start_s > 0.1
     assert found.p95_ms > 0
@@ -87,6 +89,27 @@ def test_values_that_are_not_the_offline_ones_are_seen(bundle: Bundle) -> None:
     found = _measured(bundle, _asked(bundle, ice=5.0))
     assert isinstance(found, Served)
     assert found.largest_difference > 1e-3
+
+
+def test_a_version_that_decides_is_served_with_the_decisions_of_offline(tmp_path: Path, bundle: Bundle) -> None:
+    """At the median of its predictions, so that many rows fall on each side; with other lookups some fall elsewhere."""
+    threshold = float(np.median(_asked(bundle).offline))
+    deciding = bundles.make_bundle(tmp_path / "d", decision__json=json.dumps({"threshold": threshold}).encode())
+    found, moved = (_measured(deciding, _asked(deciding, ice)) for ice in (0.0, 5.0))
+    assert isinstance(found, Served)
+    assert isinstance(moved, Served)
+    assert (found.largest_difference, found.other_decisions) == (0.0, 0)
+    assert moved.other_decisions is not None
+    assert 0 < moved.other_decisions < ROWS
+
+
+def test_a_server_that_decides_otherwise_is_found_out(tmp_path: Path) -> None:
+    """Or decides nothing, though its values are all right."""
+    bundle = bundles.make_bundle(tmp_path / "d", decision__json=b'{"threshold": 0.4}')
+    for more in ('{"decisions": [False for _ in rows], "threshold": 0.4}', "{}"):
+        found = _fake(bundle, "return self.answer(400, {'error': 'x'})", more)
+        assert isinstance(found, Served)
+        assert (found.largest_difference, found.other_decisions) == (0, ROWS)
 
 
 def test_features_that_take_their_time_are_seen(tmp_path: Path, bundle: Bundle) -> None:
@@ -118,9 +141,9 @@ def test_a_server_that_does_not_start_is_not_the_versions_fault(bundle: Bundle) 
         assert found.reason.startswith("the server did not start. ")
 
 
-def _fake(bundle: Bundle, bad: str) -> Served | NotServed:
+def _fake(bundle: Bundle, bad: str, more: str = "{}") -> Served | NotServed:
     asked = _asked(bundle)._replace(offline=np.full(ROWS, 0.5))
-    return measure_server([sys.executable, "-c", SERVER.format(bad=bad)], Predictor.load(bundle), asked)
+    return measure_server([sys.executable, "-c", SERVER.format(bad=bad, more=more)], Predictor.load(bundle), asked)
 
 
 def test_a_server_that_answers_anything_is_found_out(bundle: Bundle) -> None:

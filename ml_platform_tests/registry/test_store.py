@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -63,8 +64,11 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
     predictor, rows = Predictor.load(make_bundle(root / "draft")), make_rows(5, 9)
     predictions = predictor.predict(PLAN.transform(rows, predictor.lookups)).tolist()
     example = json.dumps({"rows": to_json_rows(rows), "predictions": predictions}).encode()
+    decision = {"older": {"decision__json": json.dumps({"threshold": float(np.median(predictions))}).encode()}}
     return {
-        name: make_bundle(root / name, example__json=example, serving__json=b'{"batch_at_most": %d}' % at)
+        name: make_bundle(
+            root / name, 0, example__json=example, serving__json=b'{"batch_at_most": %d}' % at, **decision.get(name, {})
+        )
         for at, name in enumerate(AS_OF, start=1)
     }
 
@@ -277,6 +281,25 @@ def test_mlflow_itself_gives_the_same_predictions(shelf: Shelf, tracking: Tracki
     assert model.predict(frame)["prediction"].tolist() == expected
     assert len({round(value, 3) for value in expected}) > 1
     assert model.predict(model.input_example)["prediction"].tolist() == expected
+
+
+def test_mlflow_itself_decides_where_the_bundle_does(shelf: Shelf, tracking: Tracking) -> None:
+    """The signature says so beforehand; where nothing decides there is no such column."""
+    import mlflow
+
+    with _mlflow_at(tracking.url):
+        first, deciding = (
+            mlflow.pyfunc.load_model(f"models:/{PIPELINE}/{shelf.versions[name].version}")
+            for name in ("first", "older")
+        )
+    said = deciding.predict(deciding.input_example)
+    assert said["decision"].tolist() == (said["prediction"] >= said["prediction"].median()).tolist()
+    assert len(set(said["decision"])) == 2
+    assert [(each.name, each.type.name) for each in deciding.metadata.signature.outputs] == [
+        ("prediction", "double"),
+        ("decision", "boolean"),
+    ]
+    assert first.predict(first.input_example).columns.tolist() == ["prediction"]
 
 
 def _free_port() -> int:

@@ -59,6 +59,15 @@ def test_fewer_rows_than_asked_for_tell_nothing(rows: int, outcome: str) -> None
     assert _judged(rows=rows, largest_difference=0.1).outcome == "fail"
 
 
+@pytest.mark.parametrize(("other", "outcome"), [(0, "pass"), (1, "fail"), (200, "fail")])
+def test_a_decision_that_is_not_the_offline_one_fails(other: int, outcome: str) -> None:
+    """One is enough, though every value is as offline; a model that decides nothing is not asked."""
+    verdict = _judged(other_decisions=other)
+    assert verdict.outcome == outcome
+    assert f"{200 - other} of 200 decisions are those of offline" in verdict.sentence
+    assert "decisions" not in _judged().sentence
+
+
 def test_a_bad_request_that_is_not_refused_fails() -> None:
     """By name, five at most."""
     verdict = _judged(not_refused=("malformed JSON (status 500)",))
