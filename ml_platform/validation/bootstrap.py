@@ -100,11 +100,15 @@ def intervals(
     Source: B. Efron, Better Bootstrap Confidence Intervals, Journal of the American Statistical Association 82, 1987:
     which quantiles of the resamples are the bounds follows from their bias and from the skewness of the influence of
     rows, so that each bound errs by a share of order 1/n, not 1/sqrt(n). The levels are widened as a t interval is
-    wider than a normal one: T. Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician
-    69, 2015, section 5.3. Weights are independent Poisson(1) variables instead of multinomial ones: A. Chamandy et
+    wider than a normal one: T. Hesterberg, What Teachers Should Know About the Bootstrap: Resampling in the
+    Undergraduate Statistics Curriculum, The American Statistician 69, 2015, and `ExpandProbs` of his R package
+    resample. Weights are independent Poisson(1) variables instead of multinomial ones: A. Chamandy et
     al., Estimating Uncertainty for Massive Data Streams, Google technical report, 2012.
 
-    The share of resamples below a quantile p is binomial: a sure bound is read 1.645 sqrt(p (1 - p) / resamples) out.
+    A sure bound is read further out by 1.645 standard errors of its level, as R. Woodruff, Confidence Intervals for
+    Medians and Other Position Measures, Journal of the American Statistical Association 47, 1952, reads the bounds of
+    a quantile: the share of resamples below a value is binomial. Two such shares count here, that below the bound and
+    that below the estimate, from which the level follows; their covariance is min(p, q) - p q, over the resamples.
     """
     if not 0 < confidence < 1:
         raise ContractError.because("confidence", got=confidence, expected="between 0 and 1", hint="0.95 is usual")
@@ -136,18 +140,37 @@ def _interval(values: FloatArray, influence: FloatArray, levels: Sequence[float]
     if not math.isfinite(estimate) or 2 * len(drawn) < len(values) - 1:
         return UNDEFINED
     at = _corrected(levels, estimate, drawn, influence)
-    off = [sureness * math.sqrt(level * (1 - level) / len(drawn)) for level in at]
-    low, high = np.quantile(drawn, [max(at[0] - off[0], 0.0), min(at[1] + off[1], 1.0)])
+    (lower, lower_error), (upper, upper_error) = at
+    low, high = np.quantile(drawn, [max(lower - sureness * lower_error, 0.0), min(upper + sureness * upper_error, 1.0)])
     return Interval(estimate, float(low), float(high))
 
 
-def _corrected(levels: Sequence[float], estimate: float, drawn: FloatArray, influence: FloatArray) -> list[float]:
-    """Move the levels for the bias of the resamples, the skewness of rows, and the number of rows."""
+def _corrected(
+    levels: Sequence[float], estimate: float, drawn: FloatArray, influence: FloatArray
+) -> list[tuple[float, float]]:
+    """Move the levels for the bias of the resamples, the skewness of rows, and the number of rows.
+
+    Each comes with the standard error that so few resamples leave it as the level of the bound.
+    """
     rows, acceleration = len(influence), _acceleration(influence)
     below = (int((drawn < estimate).sum()) + 0.5 * int((drawn == estimate).sum())) / len(drawn)
-    bias = NORMAL.inv_cdf(min(max(below, 1 / (len(drawn) + 1)), len(drawn) / (len(drawn) + 1)))
-    moved = [bias + math.sqrt(rows / (rows - 1)) * t_quantile(level, rows - 1) for level in levels]
-    return [NORMAL.cdf(bias + each / max(1 - acceleration * each, 0.1)) for each in moved]
+    below = min(max(below, 1 / (len(drawn) + 1)), len(drawn) / (len(drawn) + 1))
+    bias = NORMAL.inv_cdf(below)
+    found: list[tuple[float, float]] = []
+    for level in levels:
+        moved = bias + math.sqrt(rows / (rows - 1)) * t_quantile(level, rows - 1)
+        shrunk = max(1 - acceleration * moved, 0.1)
+        at = bias + moved / shrunk
+        slope = (1 + shrunk**-2) * NORMAL.pdf(at) / NORMAL.pdf(bias)
+        found.append((NORMAL.cdf(at), _error(NORMAL.cdf(at), below, slope, len(drawn))))
+    return found
+
+
+def _error(level: float, below: float, slope: float, resamples: int) -> float:
+    """Give the standard error of a level that moves by `slope` with the share below the estimate; both are counted."""
+    shared = min(level, below) - level * below
+    variance = slope**2 * below * (1 - below) - 2 * slope * shared + level * (1 - level)
+    return math.sqrt(max(variance, 0.0) / resamples)
 
 
 def _acceleration(influence: FloatArray) -> float:

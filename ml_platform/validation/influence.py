@@ -29,8 +29,8 @@ def influence_intervals(
 
     Notes
     -----
-    Source: B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6 (infinitesimal
-    jackknife): the variance is the sum of the squared influences, here times n / (n - 1). The width is that of a t
+    Source: B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982 (the infinitesimal jackknife):
+    the variance is the sum of the squared influences, here times n / (n - 1). The width is that of a t
     interval with n - 1 degrees of freedom, cut off where the metric ends.
     """
     found = {name: _interval(name, value, each.influence(), confidence) for name, (value, each) in metrics.items()}

@@ -41,8 +41,8 @@ class Weighted(Protocol):
 
         Notes
         -----
-        Source: B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6: the empirical
-        influence of a row is this derivative, up to the number of rows.
+        Source: B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982 (the infinitesimal jackknife):
+        the empirical influence of a row is this derivative, up to the number of rows.
         """
         ...
 

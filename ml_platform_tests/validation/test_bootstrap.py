@@ -1,5 +1,6 @@
 """The paired bootstrap, held against scipy's and against the plain metrics."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from ml_platform.contracts.spec import Costs
 from ml_platform.validation.bootstrap import intervals, paired_intervals
 from ml_platform.validation.measure import Measure
 from ml_platform.validation.metrics import score, weighted_metric
+from ml_platform.validation.quantiles import t_quantile
 from ml_platform.validation.ranking import weighted_auc
 from ml_platform.validation.weighted import Weighted, weighted_mean
 
@@ -129,6 +131,27 @@ def test_more_confidence_is_a_wider_interval_and_the_same_seed_the_same_one() ->
     assert wide.low < narrow.low < narrow.high < wide.high
     assert paired_intervals(300, pair, confidence=0.8)["auc"] == narrow
     assert paired_intervals(300, pair, confidence=0.8, seed=1)["auc"] != narrow
+
+
+@pytest.mark.parametrize("freedom", [10, 20, 60, 1000])
+def test_the_quantile_of_t_is_scipys(freedom: int) -> None:
+    """To 0.03 % at the levels that intervals are read at; from 60 degrees of freedom on to a ten-millionth."""
+    levels = [0.0005, 0.0125, 0.05, 0.5, 0.95, 0.975, 0.995, 0.9995]
+    ours, theirs = [t_quantile(level, freedom) for level in levels], stats.t.ppf(levels, freedom)
+    np.testing.assert_allclose(ours, theirs, rtol=3e-4 if freedom < 60 else 1e-7, atol=1e-12)
+
+
+def test_a_sure_bound_lies_outside_the_true_one_with_its_confidence() -> None:
+    """The true bound is that of very many resamples; read from few, a plain bound is inside it every other time."""
+    mean = {"mean": weighted_mean(np.random.default_rng(1).normal(size=40))}
+    true = intervals(40, mean, confidence=0.9, resamples=200_000)["mean"]
+    outside = {True: np.zeros(2), False: np.zeros(2)}
+    for seed, is_sure in itertools.product(range(1, 601), (True, False)):
+        found = intervals(40, mean, confidence=0.9, resamples=300, seed=seed, is_sure=is_sure)["mean"]
+        outside[is_sure] += (found.low <= true.low, found.high >= true.high)
+    sure, plain = (outside[is_sure] / 600 for is_sure in (True, False))
+    assert ((sure > 0.93) & (sure < 0.98)).all(), sure
+    assert ((plain > 0.4) & (plain < 0.65)).all(), plain
 
 
 def test_one_class_has_no_auc() -> None:
