@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_platform.cli.options import PROJECT, HomeOption
+from ml_platform.cli.options import PROJECT, HomeOption, package_of
 from ml_platform.contracts.home import Home
 
 if TYPE_CHECKING:
@@ -39,11 +39,13 @@ def approve(
 ) -> None:
     """Let a version serve that passed its gates and waits for a person (approval: manual)."""
     from ml_platform.deployment import approving
+    from ml_platform.orchestration.demands import demands, own_metrics
     from ml_platform.orchestration.freezing import find_pipeline, read_spec
 
-    spec = read_spec(find_pipeline(defs.absolute(), pipeline))
+    path = find_pipeline(defs.absolute(), pipeline)
+    spec = read_spec(path)
     ledger, asked = _opened(pipeline, version, digest, home)
-    gates = {gate.name: gate.bound for gate in spec.gates}
+    gates = demands(spec, own_metrics(spec, package_of(path.parent)))
     said = approving.approve(asked, ledger=ledger, gates=gates, approval=spec.approval, by=by, because=because)
     typer.echo(f"{pipeline} v{version} approved by {said.by}, until {said.expires_at:%Y-%m-%d %H:%M} UTC.")
     typer.echo(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_platform.cli.options import PROJECT, HomeOption
+from ml_platform.cli.options import PROJECT, HomeOption, package_of
 from ml_platform.cli.stores import open_lake, open_models
 
 if TYPE_CHECKING:
@@ -34,17 +34,12 @@ def reproduce(
 
     path = find_pipeline(defs.absolute(), owner_of(pipeline)[0])
     models = open_models(home)
-    certificate = fit_again(path, _package(path.parent), models.version(pipeline, version), open_lake(home), models)
+    certificate = fit_again(path, package_of(path.parent), models.version(pipeline, version), open_lake(home), models)
     if as_json:
         typer.echo(certificate.model_dump_json())
     else:
         _show(certificate)
     raise typer.Exit(0 if certificate.is_equal else 1)
-
-
-def _package(folder: Path) -> str:
-    """Give the import name of a pipeline's folder."""
-    return ".".join(folder.relative_to(PROJECT).parts) if folder.is_relative_to(PROJECT) else folder.name
 
 
 def _show(certificate: "Certificate") -> None:

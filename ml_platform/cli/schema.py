@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml_platform.cli.options import PROJECT
+from ml_platform.cli.options import PROJECT, package_of
 from ml_platform.contracts.errors import SpecError
 
 DEFS = PROJECT / "ml_platform" / "defs"
@@ -32,11 +32,6 @@ def schema(
             str(place), got="a schema that is there", expected="none yet",
             hint="change it by hand, or write it anew by --again and review the diff",
         )  # fmt: skip
-    found = freeze_schema(path, _package(path.parent))
+    found = freeze_schema(path, package_of(path.parent))
     write_schema(place, found)
     typer.echo(f"{place}: {len(found.columns)} columns. Read it, and tighten it where you know more.")
-
-
-def _package(folder: Path) -> str:
-    """Give the import name of a pipeline's folder."""
-    return ".".join(folder.relative_to(PROJECT).parts) if folder.is_relative_to(PROJECT) else folder.name

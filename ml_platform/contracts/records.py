@@ -130,7 +130,8 @@ class Verdict(Record):
     """What one gate says of one version, with the numbers it came from and a sentence a person can read.
 
     `low` and `high` are the bounds between which a gate with `confidence` sees the metric, or its difference from the
-    reference (candidate minus reference); either alone holds with that confidence.
+    reference (candidate minus reference); either alone holds with that confidence. `basis` is a digest of all that it
+    hangs on beside the bound: the gate's other settings, costs, an author's metric.
     """
 
     gate: str
@@ -143,6 +144,14 @@ class Verdict(Record):
     low: float | None = None
     high: float | None = None
     confidence: float | None = None
+    basis: str = ""
+
+
+class Demand(Record):
+    """What a verdict must have been given on to count for a gate: its bound, and its basis as in `Verdict`."""
+
+    bound: float
+    basis: str
 
 
 class Bounds(Record):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ml_platform.contracts.errors import ApprovalRefused, LedgerConflict, VersionNotFound, examples
 from ml_platform.contracts.ports import Ledger
-from ml_platform.contracts.records import Answer, Decision, ModelVersion
+from ml_platform.contracts.records import Answer, Decision, Demand, ModelVersion
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.deployment.controller import ATTEMPTS_AT_MOST, decide, state_of
 from ml_platform.ledger.folds import answer_of, approval_of, champion, next_seq, promotions
@@ -57,7 +57,7 @@ def approve(
     version: ModelVersion,
     *,
     ledger: Ledger,
-    gates: Mapping[str, float],
+    gates: Mapping[str, Demand],
     approval: Approval,
     by: str,
     because: str,
@@ -67,8 +67,8 @@ def approve(
 
     Parameters
     ----------
-    gates : mapping of str to float
-        The gates that the spec demands, by name, each with its bound.
+    gates : mapping of str to Demand
+        The gates that the spec demands, by name, each with what a verdict must have been given on.
     approval : Approval
         What the spec demands.
     by, because : str
@@ -144,7 +144,7 @@ def _answered(
 
 
 def _against_approval(
-    version: ModelVersion, decisions: list[Decision], gates: Mapping[str, float], approval: Approval, now: datetime
+    version: ModelVersion, decisions: list[Decision], gates: Mapping[str, Demand], approval: Approval, now: datetime
 ) -> tuple[str, str] | None:
     """Say why a version cannot be approved, and what to do; None if it can."""
     if approval.mode == "automatic":

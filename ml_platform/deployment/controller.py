@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from ml_platform.contracts.errors import LedgerConflict, PromotionRefused
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
-from ml_platform.contracts.records import Decision, ModelVersion
+from ml_platform.contracts.records import Decision, Demand, ModelVersion
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.ledger.folds import (
     Champion,
@@ -32,7 +32,7 @@ def promote(
     ledger: Ledger,
     store: ModelStore,
     target: Target,
-    gates: Mapping[str, float],
+    gates: Mapping[str, Demand],
     approval: Approval,
     is_named: bool,
     actor: str,
@@ -47,8 +47,8 @@ def promote(
         The version that asks.
     ledger, store, target : Ledger, ModelStore, Target
         Where it is decided, kept and served.
-    gates : mapping of str to float
-        The gates that the spec demands, by name, each with its bound.
+    gates : mapping of str to Demand
+        The gates that the spec demands, by name, each with what a verdict must have been given on.
     approval : Approval
         Whether a person has to approve it.
     is_named : bool
@@ -105,7 +105,7 @@ def state_of(candidate: ModelVersion, decisions: list[Decision], approval: Appro
 def decide(
     candidate: ModelVersion,
     decisions: list[Decision],
-    gates: Mapping[str, float],
+    gates: Mapping[str, Demand],
     *,
     approval: ApprovalState,
     is_named: bool,

@@ -57,13 +57,14 @@ def _python(pipeline: Pipeline, stage: str) -> bytes:
     if stage == "features":
         return (pipeline.plan.code or "").encode()
     if stage == "evaluation":
-        return b"".join(_module_text(pipeline.metrics[name]) for name in sorted(pipeline.metrics))
-    return _module_text(
+        return b"".join(module_text(pipeline.metrics[name]) for name in sorted(pipeline.metrics))
+    return module_text(
         pipeline.lookups.get(stage, getattr(pipeline.source, "function", None) if stage == "raw" else None)
     )
 
 
-def _module_text(function: object) -> bytes:
+def module_text(function: object) -> bytes:
+    """Give the source of the module that a function was written in; nothing where there is no file."""
     module = inspect.getmodule(function)
     return b"" if module is None or module.__file__ is None else Path(module.__file__).read_bytes()
 

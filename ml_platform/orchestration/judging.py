@@ -15,6 +15,7 @@ from ml_platform.contracts.records import Evaluation, ModelVersion, Verdict
 from ml_platform.contracts.spec import Gate, ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
+from ml_platform.orchestration.demands import demands
 from ml_platform.orchestration.measuring import baseline_thresholds, measure_of
 from ml_platform.orchestration.member_files import member_predictors
 from ml_platform.orchestration.metadata import picture
@@ -74,7 +75,9 @@ class Judged:
                 passed=verdict.outcome == "pass",
                 description=verdict.sentence,
                 metadata={
-                    name: value for name, value in verdict.model_dump(exclude={"gate"}).items() if value is not None
+                    name: value
+                    for name, value in verdict.model_dump(exclude={"gate", "basis"}).items()
+                    if value is not None
                 },
             )
             for verdict in self.evaluation.verdicts
@@ -189,9 +192,11 @@ def _predictor(bundle: Bundle) -> "Predictor":
 
 
 def _ordered(pipeline: Pipeline, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """Put verdicts in the order of the spec's gates."""
-    order = [gate.name for gate in pipeline.spec.gates]
-    return tuple(sorted(verdicts, key=lambda verdict: order.index(verdict.gate)))
+    """Put verdicts in the order of the spec's gates, each with what it hangs on."""
+    demanded = demands(pipeline.spec, pipeline.metrics)
+    order = list(demanded)
+    marked = (verdict.model_copy(update={"basis": demanded[verdict.gate].basis}) for verdict in verdicts)
+    return tuple(sorted(marked, key=lambda verdict: order.index(verdict.gate)))
 
 
 def _require_same_rows(bundle: Bundle, rows: pl.DataFrame, pipeline: Pipeline) -> None:

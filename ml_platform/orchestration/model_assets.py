@@ -1,6 +1,6 @@
 """The model stages as assets: candidate and evaluation, read as of their partition, and the endpoint."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -12,6 +12,7 @@ from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
 from ml_platform.ledger.folds import Champion
 from ml_platform.orchestration.approval import waiting
+from ml_platform.orchestration.demands import demands
 from ml_platform.orchestration.fitting import fit_candidate
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
@@ -112,7 +113,7 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
 
 
 def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
-    gates = {gate.name: gate.bound for gate in pipeline.spec.gates}
+    gates = demands(pipeline.spec, pipeline.metrics)
 
     @stage_asset(
         pipeline,
@@ -140,6 +141,6 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
     return endpoint
 
 
-def _served(promoted: Champion, gates: Mapping[str, float]) -> dg.MaterializeResult:
+def _served(promoted: Champion, gates: Iterable[str]) -> dg.MaterializeResult:
     served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
     return dg.MaterializeResult(metadata=served | {"gates": ", ".join(gates)})

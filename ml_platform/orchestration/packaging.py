@@ -59,7 +59,8 @@ def package(
 
     versions = table_versions(pipeline, rows) | _lookup_versions(pipeline, lake)
     lookups = _snapshot(pipeline, lake, as_of, versions)
-    content = _content(pipeline, rows, trained, lookups) | {files.FIT: _json(fit.model_dump(mode="json"))}
+    told = fit.model_copy(update={"told": trained.notes})
+    content = _content(pipeline, rows, trained, lookups) | {files.FIT: _json(told.model_dump(mode="json"))}
     fields: dict[str, Any] = {
         "pipeline": pipeline.name,
         "as_of": as_of,

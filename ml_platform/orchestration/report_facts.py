@@ -64,6 +64,7 @@ def gather(
         drift_note=drift_note,
         lineage=_lineage(version, bundle),
         params=_params(bundle),
+        notes=_notes(bundle),
         checklist=checklist(evidence),
         waits=_waits(version, state, evaluation),
     )
@@ -177,6 +178,12 @@ def _lineage(version: ModelVersion, bundle: Bundle) -> dict[str, str]:
         "libraries": libraries,
         "MLflow run": version.run_id,
     }
+
+
+def _notes(bundle: Bundle) -> tuple[str, ...]:
+    """Give what is to be said of how the version was searched and fitted."""
+    fit = bundle.read_json(files.FIT) if files.FIT in bundle.manifest.files else {}
+    return (*fit.get("notes", ()), *fit.get("told", ()))
 
 
 def _params(bundle: Bundle) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.contracts.records import Demand, Evaluation, ModelVersion
 from ml_platform.rollout.approval import ApprovalState, Expired, Rejected, Waiting
 
 
@@ -61,7 +61,7 @@ def decide_promotion(
     candidate: ModelVersion,
     evaluation: Evaluation | None,
     champion: PresentChampion | None,
-    gates: Mapping[str, float],
+    gates: Mapping[str, Demand],
     *,
     approval: ApprovalState,
     is_named: bool,
@@ -78,8 +78,9 @@ def decide_promotion(
         Its newest evaluation; one of another version or digest counts as none.
     champion : PresentChampion or None
         The version that serves now, if any.
-    gates : mapping of str to float
-        The gates that the spec demands, by name, each with the bound that a verdict must have been given at.
+    gates : mapping of str to Demand
+        The gates that the spec demands, by name, each with what a verdict must have been given on. The basis is not
+        asked of a rollback: it stands on the verdicts that it was promoted on.
     approval : ApprovalState
         Whether a person has let this very version serve. A rollback asks nobody again, but a rejection holds for it.
     is_named : bool
@@ -103,6 +104,7 @@ def decide_promotion(
     else:
         reasons = list(_faults_of_verdicts(candidate, evaluation, gates))
         if not is_rollback:
+            reasons += _faults_of_basis(evaluation, gates)
             reasons += _faults_of_rival(candidate, evaluation, champion)
     if not is_named:
         reasons += _faults_of_age(candidate, champion)
@@ -126,18 +128,28 @@ def _faults_of_approval(candidate: ModelVersion, approval: ApprovalState, *, is_
         )
 
 
-def _faults_of_verdicts(candidate: ModelVersion, evaluation: Evaluation, gates: Mapping[str, float]) -> Iterator[str]:
+def _faults_of_verdicts(candidate: ModelVersion, evaluation: Evaluation, gates: Mapping[str, Demand]) -> Iterator[str]:
     given = {verdict.gate: verdict.bound for verdict in evaluation.verdicts}
-    for gate, bound in gates.items():
+    for gate, demand in gates.items():
         if gate not in given:
             yield f"Gate {gate} gave no verdict on version {candidate.version}: evaluate it again."
-        elif given[gate] != bound:
-            yield f"Gate {gate} was judged at {given[gate]}, the spec says {bound}: evaluate it again."
+        elif given[gate] != demand.bound:
+            yield f"Gate {gate} was judged at {given[gate]}, the spec says {demand.bound}: evaluate it again."
     if not given:
         yield f"The evaluation of version {candidate.version} holds no verdict at all."
     for verdict in evaluation.verdicts:
         if verdict.outcome != "pass":
             yield f"Gate {verdict.gate} says {verdict.outcome}: {verdict.sentence}"
+
+
+def _faults_of_basis(evaluation: Evaluation, gates: Mapping[str, Demand]) -> Iterator[str]:
+    for verdict in evaluation.verdicts:
+        demand = gates.get(verdict.gate)
+        if demand is not None and demand.bound == verdict.bound and demand.basis != verdict.basis:
+            yield (
+                f"What gate {verdict.gate} hangs on has changed since its verdict (its settings, the costs, or the "
+                "function of its metric): evaluate it again."
+            )
 
 
 def _faults_of_rival(

@@ -14,7 +14,7 @@ from ml_platform.training.boosting import Boost, boost
 from ml_platform.training.calibration import calibrated
 from ml_platform.training.losses import loss_of
 from ml_platform.training.parts import prepare
-from ml_platform.training.trainer import Trained, Trainer, Watch
+from ml_platform.training.trainer import Learned, Trained, Trainer, Watch
 
 
 def fit_model(
@@ -56,7 +56,7 @@ def fit_model(
     parts = prepare(rows, columns, model, task, event_time)
     fit = _trainer(model.kind, run)(parts, model, watch)
     description = {**fit.description, "task": task, **({"classes": list(parts.classes)} if parts.classes else {})}
-    loss, notes = fit.loss, (*parts.notes, *fit.notes)
+    loss, notes = fit.loss, (*parts.notes, *fit.notes, *_stopped(fit, model))
     if model.calibration is not None or loss is None:
         predicted = scorer_of(description, fit.files.__getitem__)(parts.validation.features)
         loss = loss_of(parts.validation.labels, predicted, task, getattr(model, "quantile", None))
@@ -75,6 +75,17 @@ def fit_model(
         notes=notes,
         classes=parts.classes,
     )
+
+
+def _stopped(fit: Learned, model: Model) -> tuple[str, ...]:
+    """Say at which round a fit stopped, or that it never did."""
+    if fit.rounds is None:
+        return ()
+    if fit.rounds < len(fit.history):
+        return (f"Of {len(fit.history)} rounds the first {fit.rounds} are kept: none after them had a smaller loss.",)
+    if fit.rounds == getattr(model, "rounds", None):
+        return (f"All {fit.rounds} rounds are kept, the last had the smallest loss: more of them may be better.",)
+    return ()
 
 
 def _shown(model: Model) -> dict[str, Any]:

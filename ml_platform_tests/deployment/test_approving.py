@@ -13,11 +13,11 @@ from ml_platform.deployment.approving import NAME_AT_MOST, evaluated_version
 from ml_platform.deployment.controller import ATTEMPTS_AT_MOST
 from ml_platform.ledger import Champion
 from ml_platform.rollout import Wait
-from ml_platform_tests.deployment.test_controller import BOUND, GATE, Overtaken, World
+from ml_platform_tests.deployment.test_controller import DEMAND, GATE, Overtaken, World
 
 WEEK = timedelta(days=7)
 MANUAL = Approval(mode="manual", within=WEEK)
-GATES = {GATE: BOUND}
+GATES = {GATE: DEMAND}
 
 
 class Asked(World):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ml_platform.contracts.errors import LedgerConflict, PromotionRefused
-from ml_platform.contracts.records import Decision, DecisionKind, Evaluation, ModelVersion, Outcome, Verdict
+from ml_platform.contracts.records import Decision, DecisionKind, Demand, Evaluation, ModelVersion, Outcome, Verdict
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.deployment import promote
 from ml_platform.deployment.controller import ATTEMPTS_AT_MOST
@@ -17,7 +17,7 @@ from ml_platform_tests.fakes.model_store import InMemoryModelStore
 from ml_platform_tests.fakes.target import RecordingTarget
 
 GATE = "log_loss_at_most_0_65"
-BOUND = 0.65
+DEMAND = Demand(bound=0.65, basis="a1")
 
 
 class CrashError(Exception):
@@ -45,7 +45,10 @@ class World:
         """Write an evaluation into the ledger."""
         decisions = self.ledger.read("flights")
         present = champion(decisions)
-        verdict = Verdict(gate=GATE, outcome=outcome, sentence="Seen.", value=0.5, bound=BOUND, reference=None, rows=9)
+        verdict = Verdict(
+            gate=GATE, outcome=outcome, sentence="Seen.", value=0.5, bound=DEMAND.bound, reference=None, rows=9,
+            basis=DEMAND.basis,
+        )  # fmt: skip
         evaluation = Evaluation(
             pipeline="flights",
             version=version.version,
@@ -73,7 +76,7 @@ class World:
             ledger=self.ledger,
             store=self.store,
             target=self.target,
-            gates={GATE: BOUND},
+            gates={GATE: DEMAND},
             approval=Approval(),
             is_named=is_named,
             actor="test",

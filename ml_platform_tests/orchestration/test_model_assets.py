@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from dagster import DagsterInvalidSubsetError
 
+from ml_platform.contracts.spec import Costs, Decide, Gate
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger import champion
 from ml_platform.orchestration.housekeeping import housekeeping_sensors
@@ -261,6 +262,34 @@ def test_a_verdict_at_another_bound_does_not_count(world: World) -> None:
     assert not refused.success
     assert "was judged at 0.0, the spec says" in error_of(refused)
     assert world.promoted() == [1]
+
+
+def _costing(world: World, false_negative: float) -> World:
+    """Give the world with a gate on what decisions cost."""
+    gates = [*tiny().spec.gates, Gate(metric="cost", at_most=5)]
+    decide = Decide(costs=Costs(false_positive=1, false_negative=false_negative))
+    spec = tiny().spec.model_copy(update={"gates": gates, "decide": decide})
+    return replace(world, definitions=definitions(replace(tiny(), spec=spec), target=InProcessTarget(world.home)))
+
+
+def test_a_verdict_at_other_costs_does_not_count(world: World) -> None:
+    """The gate and its bound are the same; evaluated again at the new costs, the version is promoted."""
+    cheap, dear = _costing(world, 2), _costing(world, 3)
+    assert cheap.materialize("training_set", "candidate", "evaluation", key=LATER).success
+    refused = dear.materialize("endpoint")
+    assert not refused.success
+    assert "What gate cost_at_most_5_0 hangs on has changed since its verdict" in error_of(refused)
+    assert world.promoted() == [1]
+    assert dear.materialize("evaluation", key=LATER).success
+    assert dear.materialize("endpoint").success
+    assert world.promoted() == [1, 2]
+
+
+def test_a_verdict_at_the_same_costs_stands(world: World) -> None:
+    before, same = _costing(world, 2), _costing(world, 2)
+    assert before.materialize("training_set", "candidate", "evaluation", key=LATER).success
+    assert same.materialize("endpoint").success
+    assert world.promoted() == [1, 2]
 
 
 def test_a_training_set_that_was_cut_anew_judges_no_one(world: World) -> None:

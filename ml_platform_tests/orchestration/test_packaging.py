@@ -22,6 +22,15 @@ def test_a_bundle_holds_the_models_that_were_fitted(world: World) -> None:
     assert fit.spec == tiny().spec.model_dump(mode="json", by_alias=True)
 
 
+def test_a_bundle_holds_what_the_fit_tells_of_itself(world: World) -> None:
+    """Here at which round it stopped: the same as in the model, and in the report."""
+    fit = Fit.model_validate(_bundle(world).read_json(files.FIT))
+    [told] = fit.told
+    assert told.startswith("Of ")
+    kept = _bundle(world).read_bytes("model.txt").decode().count("Tree=")
+    assert f"the first {kept} are kept" in told
+
+
 def test_a_bundle_names_the_version_of_every_table_that_went_into_it(world: World) -> None:
     """The lookups' too: their snapshot is part of it, and what is named survives a vacuum of the lake."""
     versions = {each.table: each.version for each in _bundle(world).manifest.data}

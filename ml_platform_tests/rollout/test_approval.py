@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.contracts.records import Answer, Evaluation, ModelVersion, Outcome, Verdict
+from ml_platform.contracts.records import Answer, Demand, Evaluation, ModelVersion, Outcome, Verdict
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.rollout import (
     AlreadyChampion,
@@ -25,6 +25,7 @@ from ml_platform.rollout import (
     decide_promotion,
 )
 
+GATES = {"g": Demand(bound=0.6, basis="a1")}
 NOW = datetime(2013, 7, 10, tzinfo=UTC)
 WEEK, SECOND = timedelta(days=7), timedelta(seconds=1)
 MANUAL = Approval(mode="manual", within=WEEK)
@@ -53,7 +54,9 @@ def _answer(*, is_approved: bool = True, expires_at: datetime | None = NOW + WEE
 
 
 def _evaluation(outcome: Outcome = "pass", champion: int | None = 6) -> Evaluation:
-    verdict = Verdict(gate="g", outcome=outcome, sentence="Seen.", value=0.5, bound=0.6, reference=None, rows=900)
+    verdict = Verdict(
+        gate="g", outcome=outcome, sentence="Seen.", value=0.5, bound=0.6, reference=None, rows=9, basis="a1"
+    )
     return Evaluation(
         pipeline="flights", version=7, digest="seven", as_of="2013-07-01", champion=champion, rows=900,
         metrics={}, verdicts=(verdict,),
@@ -99,13 +102,13 @@ def test_a_no_holds_for_ever_and_everywhere(approval: Approval) -> None:
 
 def test_a_version_that_only_lacks_its_approval_waits() -> None:
     """Whoever asks reads until when."""
-    answer = decide_promotion(CANDIDATE, _evaluation(), Live(), {"g": 0.6}, approval=Waiting(NOW), is_named=False)
+    answer = decide_promotion(CANDIDATE, _evaluation(), Live(), GATES, approval=Waiting(NOW), is_named=False)
     assert answer == Wait(NOW)
 
 
 def test_an_expired_approval_refuses_and_says_so() -> None:
     """With what to do about it."""
-    answer = decide_promotion(CANDIDATE, _evaluation(), Live(), {"g": 0.6}, approval=Expired(NOW), is_named=True)
+    answer = decide_promotion(CANDIDATE, _evaluation(), Live(), GATES, approval=Expired(NOW), is_named=True)
     assert answer == Refuse(
         ("The time to approve version 7 was over at 2013-07-10 00:00 UTC: evaluate it again, then approve it.",)
     )
@@ -116,7 +119,13 @@ def test_a_rejected_version_refuses_with_name_and_reason() -> None:
     state = Rejected("bob", "it forgets cancelled flights")
     for was_champion in (False, True):
         answer = decide_promotion(
-            CANDIDATE, _evaluation(), Live(), {"g": 0.6}, approval=state, is_named=True, was_champion=was_champion
+            CANDIDATE,
+            _evaluation(),
+            Live(),
+            GATES,
+            approval=state,
+            is_named=True,
+            was_champion=was_champion,
         )
         assert answer == Refuse(("bob rejected version 7: it forgets cancelled flights",))
 
@@ -125,7 +134,7 @@ def test_a_rejected_version_refuses_with_name_and_reason() -> None:
 def test_a_rollback_by_name_asks_nobody_again(state: ApprovalState) -> None:
     """It was let serve once, and an emergency does not wait."""
     back = {"is_named": True, "was_champion": True}
-    assert decide_promotion(CANDIDATE, _evaluation(), Live(), {"g": 0.6}, approval=state, **back) == Promote(6)
+    assert decide_promotion(CANDIDATE, _evaluation(), Live(), GATES, approval=state, **back) == Promote(6)
 
 
 @given(
@@ -144,7 +153,13 @@ def test_a_version_that_was_never_champion_serves_only_with_a_yes_or_where_nobod
 
     def decided(approval: ApprovalState) -> object:
         return decide_promotion(
-            CANDIDATE, evaluation, live, {"g": 0.6}, approval=approval, is_named=is_named, is_backfill=is_backfill
+            CANDIDATE,
+            evaluation,
+            live,
+            GATES,
+            approval=approval,
+            is_named=is_named,
+            is_backfill=is_backfill,
         )
 
     answer, unasked = decided(state), decided(NotNeeded())

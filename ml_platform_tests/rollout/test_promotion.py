@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.contracts.records import Evaluation, ModelVersion, Outcome, Verdict
+from ml_platform.contracts.records import Demand, Evaluation, ModelVersion, Outcome, Verdict
 from ml_platform.rollout import AlreadyChampion, NotNeeded, Promote, Refuse
 from ml_platform.rollout import decide_promotion as decide
 
 decide_promotion = partial(decide, approval=NotNeeded())  # what approval adds stands in `test_approval.py`
 
-GATES = {"log_loss_at_most_0_65": 0.65, "log_loss_not_worse_than_champion": 0.002}
+GATES = {
+    "log_loss_at_most_0_65": Demand(bound=0.65, basis="a1"),
+    "log_loss_not_worse_than_champion": Demand(bound=0.002, basis="b2"),
+}
+UNASKED = Demand(bound=0.0, basis="")
 SECOND = tuple(GATES)[1]
 CANDIDATE = ModelVersion(pipeline="flights", version=7, digest="seven", as_of="2013-07-01", run_id="r")
 
@@ -29,10 +33,11 @@ class Live:
 
 
 def _verdict(gate: str, outcome: Outcome = "pass") -> Verdict:
-    sentence = f"{gate} was looked at."
+    sentence, asked = f"{gate} was looked at.", GATES.get(gate, UNASKED)
     return Verdict(
-        gate=gate, outcome=outcome, sentence=sentence, value=0.5, bound=GATES.get(gate, 0.0), reference=None, rows=900
-    )
+        gate=gate, outcome=outcome, sentence=sentence, value=0.5, bound=asked.bound, reference=None, rows=900,
+        basis=asked.basis,
+    )  # fmt: skip
 
 
 def _evaluation(*outcomes: Outcome, champion: int | None = 6, **changes: Any) -> Evaluation:
@@ -170,9 +175,32 @@ def test_what_was_promoted_is_champion_afterwards(live: Live | None) -> None:
 
 def test_a_verdict_given_at_another_bound_counts_as_none() -> None:
     """The spec has changed since: a verdict on the old margin says nothing of the new one."""
-    stricter = {**GATES, SECOND: 0.0}
+    stricter = {**GATES, SECOND: Demand(bound=0.0, basis="b2")}
     answer = decide_promotion(CANDIDATE, PASSED, Live(), stricter, is_named=False)
     assert answer == Refuse((f"Gate {SECOND} was judged at 0.002, the spec says 0.0: evaluate it again.",))
+
+
+def test_a_verdict_on_another_basis_counts_as_none() -> None:
+    """At the same bound, but what it hangs on has changed: other costs, or an edited metric."""
+    other = {**GATES, SECOND: Demand(bound=0.002, basis="c3")}
+    answer = decide_promotion(CANDIDATE, PASSED, Live(), other, is_named=True)
+    assert isinstance(answer, Refuse)
+    (reason,) = answer.reasons
+    assert reason.startswith(f"What gate {SECOND} hangs on has changed since its verdict")
+
+
+def test_a_verdict_on_another_basis_and_bound_is_told_once() -> None:
+    other = {**GATES, SECOND: Demand(bound=0.0, basis="c3")}
+    answer = decide_promotion(CANDIDATE, PASSED, Live(), other, is_named=False)
+    assert isinstance(answer, Refuse)
+    assert len(answer.reasons) == 1
+
+
+def test_a_rollback_stands_on_the_verdicts_of_its_day() -> None:
+    """They cannot be given again for a version that was champion: the metric it was judged by may be no more."""
+    other = {**GATES, SECOND: Demand(bound=0.002, basis="c3")}
+    answer = decide_promotion(CANDIDATE, PASSED, Live(9, "nine"), other, is_named=True, was_champion=True)
+    assert answer == Promote(previous=9)
 
 
 def test_a_backfill_never_moves_traffic() -> None:
