@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ml_platform.cli import approval, authoring, data, features, ledger, reproducing, running, schema
+from ml_platform.cli import approval, authoring, data, features, ledger, reproducing, running, schema, versions
 from ml_platform.contracts.errors import PlatformError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -12,6 +12,7 @@ authoring.add_to(app)
 running.add_to(app)
 ledger.add_to(app)
 approval.add_to(app)
+versions.add_to(app)
 schema.add_to(app)
 features.add_to(app)
 data.add_to(app)

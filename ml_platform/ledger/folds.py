@@ -67,14 +67,15 @@ def answer_of(decision: Decision) -> Answer:
     return Answer.model_validate({**said, **fields, "is_approved": is_approved})
 
 
+def evaluations(decisions: Sequence[Decision]) -> list[Evaluation]:
+    """Give the newest evaluation of each version, newest version first."""
+    newest = {each.version: each for each in decisions if each.kind == "evaluated" and each.version is not None}
+    return [Evaluation.model_validate(newest[number].payload) for number in sorted(newest, reverse=True)]
+
+
 def evaluations_before(decisions: Sequence[Decision], version: int) -> list[Evaluation]:
     """Give the newest evaluation of each version with a smaller number, newest version first."""
-    newest = {
-        each.version: each
-        for each in decisions
-        if each.kind == "evaluated" and each.version is not None and each.version < version
-    }
-    return [Evaluation.model_validate(newest[number].payload) for number in sorted(newest, reverse=True)]
+    return evaluations([each for each in decisions if each.version is not None and each.version < version])
 
 
 def retrain_requests(decisions: Sequence[Decision]) -> list[Decision]:

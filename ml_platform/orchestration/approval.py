@@ -34,6 +34,14 @@ def waiting(context: dg.AssetExecutionContext, version: ModelVersion, wait: Wait
     return dg.AssetObservation(context.asset_key, description=sentence, metadata=metadata)
 
 
+def answer_metadata(answer: Answer | None) -> dict[str, Any]:
+    """Show who let a version serve, when and why; nothing where nobody was asked."""
+    if answer is None:
+        return {}
+    at = dg.MetadataValue.timestamp(answer.at)
+    return {"approved_by": answer.by, "approved_at": at, "approved_because": answer.because}
+
+
 def how_to_answer(version: ModelVersion) -> str:
     """Give the commands, as Markdown."""
     named = f"{version.pipeline} {version.version} --by NAME --because"

@@ -1,17 +1,18 @@
 """The model stages as assets: candidate and evaluation, read as of their partition, and the endpoint."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
+from ml_platform.contracts.records import Decision
 from ml_platform.contracts.spec import member_stage
 from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
-from ml_platform.ledger.folds import Champion
-from ml_platform.orchestration.approval import waiting
+from ml_platform.ledger.folds import Champion, approval_of
+from ml_platform.orchestration.approval import answer_metadata, waiting
 from ml_platform.orchestration.demands import demands
 from ml_platform.orchestration.fitting import fit_candidate
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
@@ -136,11 +137,15 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
         actor = f"dagster run {run.run_id}"
         asked |= {"gates": gates, "approval": pipeline.spec.approval}
         promoted = promote(version, ledger=ledger, store=models, target=target, actor=actor, **asked)
-        yield waiting(context, version, promoted) if isinstance(promoted, Wait) else _served(promoted, gates)
+        if isinstance(promoted, Wait):
+            yield waiting(context, version, promoted)
+        else:
+            yield _served(promoted, gates, ledger.read(pipeline.name))
 
     return endpoint
 
 
-def _served(promoted: Champion, gates: Iterable[str]) -> dg.MaterializeResult:
+def _served(promoted: Champion, gates: Iterable[str], decisions: Sequence[Decision]) -> dg.MaterializeResult:
     served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
-    return dg.MaterializeResult(metadata=served | {"gates": ", ".join(gates)})
+    answered = answer_metadata(approval_of(decisions, promoted.version, promoted.digest))
+    return dg.MaterializeResult(metadata=served | {"gates": ", ".join(gates)} | answered)

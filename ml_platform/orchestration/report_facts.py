@@ -67,6 +67,8 @@ def gather(
         notes=_notes(bundle),
         checklist=checklist(evidence),
         waits=_waits(version, state, evaluation),
+        quantile=spec.quantile,
+        decides=spec.decide.decides,
     )
 
 

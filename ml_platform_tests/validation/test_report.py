@@ -155,6 +155,7 @@ def _most() -> Facts:
             Item("It can be made again", "not done", "not yet"),
         ),
         waits="It waits for an approval until 2013-07-08 08:00 UTC.",
+        decides=True,
     )
 
 
@@ -272,7 +273,49 @@ def test_several_classes_have_a_matrix() -> None:
     page = Page(render_report(_least("multiclass", scores=scores, classes=("low", "middle", "high"))))
     assert "happened, said: low middle high low 1 100.0%" in page.text
     assert "middle 1 50.0% 1 50.0%" in page.text
-    assert "middle 2 100.0% 50.0%" in page.text
+    assert "middle 2 100.0% 50.0% 66.7%" in page.text
+
+
+def test_classes_that_were_never_confused_are_no_fault() -> None:
+    """A zero off the diagonal is as it should be, so it is not marked."""
+    scores = {"candidate": Scores(np.array([0.0, 1.0]), np.eye(2))}
+    text = render_report(_least("multiclass", scores=scores, classes=("low", "high")))
+    assert '<td class="plain number">0<small>0.0%</small></td>' in text
+    assert '<td class="good number filled"' in text
+
+
+def test_several_classes_have_a_calibration_and_no_mean() -> None:
+    """Each row counts once for each class; days are told by their rows."""
+    predictions = np.array([[0.8, 0.2], [0.8, 0.2], [0.2, 0.8], [0.2, 0.8], [np.nan, 0.1]])
+    scores = {"candidate": Scores(np.array([0.0, 1.0, 1.0, 1.0, 1.0]), predictions)}
+    parts, days = (Part("train", 4, "a", "b", None),), (Day("2013-05-01", "train", 4, None),)
+    page = Page(render_report(_least("multiclass", scores=scores, parts=parts, days=days)))
+    calibration, over_time = page.figures
+    [line] = calibration["data"]
+    assert (line["x"], line["y"]) == ([0.2, 0.8], [0.25, 0.75])
+    assert [each["y"] for each in over_time["data"]] == [[4], [], []]
+    assert "mean of is_late" not in page.text
+
+
+def test_a_quantile_is_told_by_its_own_loss_and_by_how_many_rows_lie_below_it() -> None:
+    """As many as the quantile says should; the loss of a mean would say nothing of it."""
+    metrics = {"candidate": {"rmse": 9.0, "pinball": 1.25}}
+    labels = np.arange(100.0)
+    scores = {"candidate": Scores(labels, np.full(100, 79.0)), "champion": Scores(labels, np.linspace(0, 98, 100))}
+    facts = _least("regression", evaluation=_evaluation(metrics=metrics), scores=scores, quantile=0.9)
+    page = Page(render_report(facts))
+    assert "its pinball is 1.2500" in page.text
+    assert "rows at or below the prediction share should be candidate 80.0% 90.0% champion 1.0% 90.0%" in page.text
+    candidate, _ = page.figures[0]["data"]
+    assert (candidate["x"], candidate["y"]) == ([79.0], [0.8])
+    assert page.figures[0]["layout"]["shapes"][0]["y0"] == 0.9
+    assert "(regression, the quantile 0.9)" in write_card(facts)
+
+
+@pytest.mark.parametrize(("decides", "said"), [(True, "by the pipeline's own rule"), (False, "chooses none")])
+def test_a_threshold_that_nobody_chose_is_told_as_such(decides: bool, said: str) -> None:
+    facts = _least(evaluation=_evaluation(threshold=0.5), decides=decides)
+    assert said in Page(render_report(facts)).text
 
 
 def test_a_regression_has_its_errors() -> None:

@@ -35,12 +35,20 @@ def _swarm(explained: Explanation) -> Chart:
 def data_section(facts: Facts) -> Section:
     """Show the parts of the training set, labels over time, and drift against the champion's."""
     blocks: list[Block] = []
-    rows = [cells(part.name, part.first, part.last, f"{part.rows:,}", number(part.label)) for part in facts.parts]
-    blocks.append(Table(["part", "first row", "last row", "rows", f"mean of {facts.label}"], rows, words=3))
-    if facts.days:
+    has_mean = facts.task != "multiclass"
+    means = [[number(part.label)] if has_mean else [] for part in facts.parts]
+    rows = [
+        cells(part.name, part.first, part.last, f"{part.rows:,}", *mean)
+        for part, mean in zip(facts.parts, means, strict=True)
+    ]
+    header = ["part", "first row", "last row", "rows", *([f"mean of {facts.label}"] if has_mean else [])]
+    blocks.append(Table(header, rows, words=3))
+    if facts.days and has_mean:
         label = "share" if facts.task == "binary" else "mean"
         chart = charts.labels_over_time(facts.days, f"{label} of {facts.label}")
         blocks.append(Chart(f"{facts.label} over time", chart, note="Bars count rows.", is_wide=True))
+    elif facts.days:
+        blocks.append(Chart("Rows over time", charts.rows_over_time(facts.days), height=240, is_wide=True))
     return Section("Data", f"What was known before {facts.evaluation.as_of}, cut by time.", blocks)
 
 

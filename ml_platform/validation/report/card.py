@@ -16,6 +16,7 @@ def write_card(facts: Facts) -> str:
     """Write the model card of a candidate."""
     evaluation = facts.evaluation
     owners = ", ".join(facts.owners) or "nobody is named"
+    task = facts.task if facts.quantile is None else f"{facts.task}, the quantile {facts.quantile:g}"
     lines = [
         f"# {evaluation.pipeline}, version {evaluation.version}",
         "",
@@ -24,7 +25,7 @@ def write_card(facts: Facts) -> str:
         "## Intended use",
         facts.description,
         "",
-        f"Predicts `{facts.label}` ({facts.task}) by a model of kind {facts.kind}. Owners: {owners}.",
+        f"Predicts `{facts.label}` ({task}) by a model of kind {facts.kind}. Owners: {owners}.",
         "",
         "## Data",
         _data(facts),

@@ -15,6 +15,7 @@ from ml_platform.validation.report.page import Figure, figure, named
 FloatArray = NDArray[np.float64]
 BARS_AT_MOST, SWARM_ROWS, POINTS_AT_MOST = 15, 400, 1500
 COLORS = ("--c0", "--c1", "--c2", "--c3", "--c4")
+PARTS = (("train", "--c0"), ("validation", "--c2"), ("holdout", "--c1"))
 DIAGONAL = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": "--muted", "dash": "dot", "width": 1}}
 
 
@@ -107,6 +108,24 @@ def residuals_over_predicted(scores: Scores) -> Figure:
     return figure(traces, "predicted", "actual - predicted", **_legend(inside="tl"))
 
 
+def coverage(scores: Mapping[str, Scores], quantile: float) -> Figure:
+    """Draw which share of rows lies at or below the quantile that was predicted, over the prediction."""
+    curves = {
+        name: calibration_curve((each.labels <= each.predictions).astype(np.float64), each.predictions)[1:]
+        for name, each in scores.items()
+    }
+    asked = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": quantile, "y1": quantile}
+    dash = {"line": {"color": "--muted", "dash": "dot", "width": 1}}
+    return figure(
+        _lines(curves, mode="lines+markers"),
+        "predicted",
+        "share at or below",
+        shapes=[asked | dash],
+        yaxis={"range": [-0.02, 1.02]},
+        **_legend(inside="br"),
+    )
+
+
 def importance(values: Mapping[str, float]) -> Figure:
     """Draw the features that matter most, as shares of the whole."""
     total = sum(values.values()) or 1.0
@@ -160,7 +179,7 @@ def swarm(explained: Explanation) -> Figure:
 def labels_over_time(days: Sequence[Day], label: str) -> Figure:
     """Draw rows as bars and the mean of the labels as a line, coloured by part."""
     traces: list[dict[str, Any]] = []
-    for part, color in (("train", "--c0"), ("validation", "--c2"), ("holdout", "--c1")):
+    for part, color in PARTS:
         of_it = [day for day in days if day.part == part]
         at = [day.day for day in of_it]
         bars = {"type": "bar", "x": at, "y": [day.rows for day in of_it], "yaxis": "y2", "opacity": 0.2}
@@ -170,7 +189,20 @@ def labels_over_time(days: Sequence[Day], label: str) -> Figure:
             {"type": "scatter", "mode": "lines+markers", "x": at, "y": mean, "name": part, "line": {"color": color}}
         )
     second = {"overlaying": "y", "side": "right", "showgrid": False, "title": {"text": "rows"}, "rangemode": "tozero"}
+    second |= {"tickmode": "auto"}  # an overlaying axis else marks where the other one does, at odd numbers of rows
     return figure(traces, "", label, yaxis2=second, barmode="stack", legend={"orientation": "h", "y": 1.12, "x": 0})
+
+
+def rows_over_time(days: Sequence[Day]) -> Figure:
+    """Draw rows as bars, coloured by part."""
+    traces = [
+        {
+            "type": "bar", "name": part, "x": [day.day for day in days if day.part == part],
+            "y": [day.rows for day in days if day.part == part], "marker": {"color": color}, "opacity": 0.5,
+        }
+        for part, color in PARTS
+    ]  # fmt: skip
+    return figure(traces, "", "rows", barmode="stack", legend={"orientation": "h", "y": 1.12, "x": 0})
 
 
 def intervals(

@@ -99,6 +99,10 @@ class Facts:
         What was to be done before it serves.
     waits : str
         What a person has to do yet; empty if nothing.
+    quantile : float or None
+        Which one a regression predicts; None for the mean.
+    decides : bool
+        Whether the pipeline chooses the threshold of a binary model.
     """
 
     evaluation: Evaluation
@@ -121,12 +125,15 @@ class Facts:
     notes: tuple[str, ...] = ()
     checklist: tuple[Item, ...] = ()
     waits: str = ""
+    quantile: float | None = None
+    decides: bool = False
 
     @property
     def metric(self) -> str:
-        """The metric that stands first: the loss of the task, or the first that the candidate has."""
+        """The metric that stands first: the loss that the fit made small, or the first that the candidate has."""
         known = self.evaluation.metrics.get("candidate", {})
-        return LOSS_OF[self.task] if LOSS_OF[self.task] in known else next(iter(known), LOSS_OF[self.task])
+        loss = LOSS_OF[self.task] if self.quantile is None else "pinball"
+        return loss if loss in known else next(iter(known), loss)
 
     @property
     def threshold(self) -> float:

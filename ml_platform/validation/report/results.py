@@ -24,6 +24,7 @@ from ml_platform.validation.report.page import (
 
 TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
 SLICES_AT_MOST, CLASSES_AT_MOST = 40, 20
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def metrics_section(facts: Facts) -> Section:
@@ -167,7 +168,7 @@ def _decisions(scores: Scores, facts: Facts) -> Table:
         [Cell(name), *(_count(int(count), total, is_right=row == column) for column, count in enumerate(counts[row]))]
         for row, name in enumerate(names)
     ]
-    chosen = "by the pipeline's own rule" if facts.evaluation.threshold is not None else "as the pipeline chooses none"
+    chosen = "by the pipeline's own rule" if facts.decides else "as the pipeline chooses none"
     recall, precision = _share(counts[1, 1], counts[1].sum()), _share(counts[1, 1], counts[:, 1].sum())
     note = f"At the threshold {facts.threshold:.4g}, {chosen}: precision {precision}, recall {recall}."
     return Table(["", "said no", "said yes"], rows, note=note)
@@ -197,15 +198,31 @@ def _multiclass(facts: Facts) -> Section:
             *cells(names[place], f"{counts[place].sum():,}"),
             Cell(_share(right[place], int(counts[:, place].sum()))),
             Cell(_share(right[place], int(counts[place].sum()))),
+            Cell(_share(2 * right[place], int(counts[:, place].sum() + counts[place].sum()))),
         ]
         for place in shown
     ]
     note = f"The {CLASSES_AT_MOST} largest of {count} classes." if count > CLASSES_AT_MOST else ""
     blocks: list[Block] = [
         Table(["happened, said:", *(names[place] for place in shown)], matrix, note=note or "Shares of what happened."),
-        Table(["class", "rows", "precision", "recall"], per_class),
+        Table(["class", "rows", "precision", "recall", "f1"], per_class),
     ]
+    if class_by_class := _each_class(facts.scores):
+        note = "Each row once for each class: the probability of the class, and whether it was that class."
+        blocks.append(Chart("Calibration", charts.calibration(class_by_class), note=note, is_wide=True))
     return Section("Predictions", lead, blocks)
+
+
+def _each_class(models: Mapping[str, Scores]) -> dict[str, Scores]:
+    """Give whether each class happened and its probability, row after row, of rows with finite predictions."""
+    found: dict[str, Scores] = {}
+    for name, each in models.items():
+        known = np.isfinite(each.labels) & np.isfinite(each.predictions).all(axis=1)
+        said = each.predictions[known]
+        if known.any():
+            happened = np.column_stack([each.labels[known] == place for place in range(said.shape[1])])
+            found[name] = Scores(happened.ravel().astype(np.float64), said.ravel())
+    return found
 
 
 def _regression(facts: Facts) -> Section:
@@ -215,16 +232,29 @@ def _regression(facts: Facts) -> Section:
     if ours is None:
         return Section("Predictions", lead, [Text("There are no finite predictions to show.")])
     error = ours.labels - ours.predictions
-    quantiles = np.quantile(error, [0.05, 0.25, 0.5, 0.75, 0.95])
+    errors = {name: np.quantile(each.labels - each.predictions, LEVELS) for name, each in scores.items()}
     header = ["actual - predicted", "5 %", "25 %", "50 %", "75 %", "95 %"]
     some = f"{charts.POINTS_AT_MOST:,} rows, evenly chosen." if len(error) > charts.POINTS_AT_MOST else ""
     blocks: list[Block] = [
         Chart("Predicted and actual", charts.actual_over_predicted(ours), note=some),
         Chart("Residuals", charts.residuals(scores)),
         Chart("Residuals over the prediction", charts.residuals_over_predicted(ours), is_wide=True),
-        Table(header, [[Cell("candidate"), *(Cell(number(float(each))) for each in quantiles)]]),
+        Table(header, [[Cell(name), *(Cell(number(float(each))) for each in row)] for name, row in errors.items()]),
     ]
+    if facts.quantile is not None:
+        blocks[:0] = _coverage(scores, facts.quantile)
     return Section("Predictions", lead, blocks)
+
+
+def _coverage(scores: Mapping[str, Scores], quantile: float) -> list[Block]:
+    """Tell whether as many rows lie at or below the predicted quantile as should."""
+    below = {name: (each.labels <= each.predictions).mean() for name, each in scores.items()}
+    rows = [[Cell(name), Cell(f"{share:.1%}"), Cell(f"{quantile:.1%}")] for name, share in below.items()]
+    note = "The dotted line is the quantile that is predicted. Ten bins of about equally many rows."
+    return [
+        Table(["rows at or below the prediction", "share", "should be"], rows),
+        Chart("Rows at or below the prediction", charts.coverage(scores, quantile), note=note, is_wide=True),
+    ]
 
 
 def _finite(scores: Mapping[str, Scores]) -> dict[str, Scores]:
@@ -237,7 +267,8 @@ def _finite(scores: Mapping[str, Scores]) -> dict[str, Scores]:
 
 
 def _count(count: int, total: int, *, is_right: bool) -> Cell:
-    return Cell(f"{count:,}", _share(count, total), "good" if is_right else "bad", fill=count / total if total else 0.0)
+    tone: Tone = "plain" if not count else "good" if is_right else "bad"
+    return Cell(f"{count:,}", _share(count, total), tone, fill=count / total if total else 0.0)
 
 
 def _share(part: float, whole: float) -> str:
