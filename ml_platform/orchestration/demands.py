@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.records import Demand
-from ml_platform.contracts.spec import AnyGate, PipelineSpec, ServedGate
+from ml_platform.contracts.spec import AnyGate, PipelineSpec, PlausibleGate, ServedGate
 from ml_platform.orchestration.code_versions import module_text
 
 DECIDED = ("cost", "f1")  # these are metrics of decisions: the baselines' too follow the spec
@@ -50,6 +50,8 @@ def _basis(gate: AnyGate, spec: PipelineSpec, own: Mapping[str, Callable[..., An
     metric = "" if isinstance(gate, ServedGate) else gate.metric
     if metric in DECIDED:
         parts.append(spec.decide.model_dump(mode="json", exclude_defaults=True))
+    if isinstance(gate, PlausibleGate):
+        parts.append(sorted(spec.split.may_tell_label))
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     if metric in own:
         digest.update(spec.metrics[metric].better.encode() + module_text(own[metric]))

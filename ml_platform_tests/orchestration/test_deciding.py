@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ml_platform.contracts.records import Evaluation, Verdict
 from ml_platform.contracts.spec import Costs, Decide, Gate
-from ml_platform.orchestration.measuring import threshold_of
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import open_bundle
 from ml_platform.serving.predictor import Predictor
@@ -39,7 +38,7 @@ def _changed(world: World, pipeline: Pipeline) -> World:
 
 def _threshold(world: World, number: int) -> float:
     version = world.models.version("tiny", number)
-    threshold = threshold_of(open_bundle(world.models.bundle(version), version.digest))
+    threshold = Predictor.load(open_bundle(world.models.bundle(version), version.digest)).threshold
     assert threshold is not None
     return threshold
 

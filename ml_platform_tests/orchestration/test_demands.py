@@ -98,6 +98,15 @@ def test_a_metric_that_turns_round_asks_for_a_new_verdict(package: Path) -> None
     assert _changed(_demanded(own), _demanded(own, metrics=turned)) == {OWN}
 
 
+def test_a_feature_that_may_tell_the_label_asks_the_plausible_gate_again(package: Path) -> None:
+    own = own_metrics(_spec(), package.name)
+    gates, split = [{"kind": "plausible", "metric": "roc_auc"}], tiny().spec.split.model_dump(mode="json")
+    may = [split | {"may_tell_label": names} for names in (["hour"], ["line", "hour"], ["hour", "line"])]
+    one, two, same = (demands(_spec(gates=gates, split=each), own) for each in may)
+    assert one != two
+    assert two == same
+
+
 def test_a_setting_that_does_not_stand_in_a_gates_name_counts_too(package: Path) -> None:
     """Here how many rows the served gate compares."""
     own = own_metrics(_spec(), package.name)
