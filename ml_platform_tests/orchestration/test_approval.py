@@ -93,6 +93,10 @@ def test_a_retrain_ends_parked_and_an_approval_lets_it_serve(asked: World, defs:
     launched = _launch(asked, request)
     assert launched.success
     assert asked.promoted() == [1, 2]
+    [shown] = [each.metadata for each in launched.asset_materializations_for_node("tiny__endpoint")]
+    [answer] = asked.decisions("approved")
+    assert (shown["approved_by"].value, shown["approved_because"].value) == ("ann", "it is good")
+    assert shown["approved_at"].value == answer.at.timestamp()
     assert [each.version for each in asked.decisions("approved")] == [2]
     assert _tick(asked)[0] == []
 
