@@ -108,6 +108,8 @@ def _found(model: Model, searched: Searched) -> dict[str, Any]:
         return found
     trials = preview(plots.trial_table(outcome.trials), plots.TABLE_ROWS)
     found |= {"resumed_trials": outcome.resumed, "trials": dg.MetadataValue.md(trials)}
+    if not (failed := plots.failure_table(outcome.trials)).is_empty():
+        found["failed"] = dg.MetadataValue.md(preview(failed))
     found["history"] = picture(plots.history_plot(outcome), "history")
     if importance:
         found["importance"] = picture(plots.importance_plot(importance), "importance")
@@ -150,7 +152,9 @@ class _Telling:
         from ml_platform.training.search_plots import importance_of, page
 
         importance = importance_of(model, searched.outcome.trials)
-        self._mlflow.log_text(page(self._place.name, searched.outcome, importance), f"search/{self._place.model}.html")
+        place = self._place
+        title = f"{place.pipeline}: search of {place.model} as of {place.as_of}"
+        self._mlflow.log_text(page(title, model, searched.outcome, importance), f"search/{place.model}.html")
 
     def _say(self, told: str) -> None:
         dg.get_dagster_logger().info(f"{self._place.model}: {told}")

@@ -1,7 +1,8 @@
 """Pictures, a page and a table of a search: how the loss fell, which parameters it hung on, and the best trials."""
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -9,7 +10,7 @@ import polars as pl
 from ml_platform.contracts.spec import Choices, Model, Range
 from ml_platform.training.search import Outcome
 from ml_platform.training.space import distributions
-from ml_platform.training.trials import Trial
+from ml_platform.training.trials import Trial, written
 from ml_platform.validation.plots import COLORS, bars, canvas, to_png
 
 STATE_COLORS = {"complete": COLORS[0], "pruned": COLORS[4], "failed": COLORS[1]}
@@ -24,6 +25,8 @@ def history_plot(outcome: Outcome) -> bytes:
         shown = [trial for trial in outcome.trials if trial.state == state]
         losses = [lowest if math.isnan(trial.loss) else trial.loss for trial in shown]
         mark = "x" if state == "failed" else "o"
+        if not shown:
+            continue
         axes.scatter([trial.slot + 1 for trial in shown], losses, color=color, marker=mark, s=18, label=state)
     axes.step(*_least_so_far(outcome.trials), where="post", color=COLORS[0], linewidth=1.2)
     axes.legend(frameon=False, fontsize=9)
@@ -110,28 +113,59 @@ def trial_table(trials: tuple[Trial, ...]) -> pl.DataFrame:
     )
 
 
-def page(title: str, outcome: Outcome, importance: dict[str, float]) -> str:
-    """Give one HTML page that needs nothing from elsewhere: history, importance and each parameter against the loss."""
-    from plotly import graph_objects
+def page(title: str, model: Model, outcome: Outcome, importance: Mapping[str, float]) -> str:
+    """Give one HTML page that needs nothing from elsewhere: history, importance and each parameter against the loss.
+
+    Parameters
+    ----------
+    model : Model
+        As the spec has it; parameters that it searches by logarithm are drawn so.
+    """
+    from plotly import graph_objects as go
     from plotly.subplots import make_subplots
 
-    names = list(outcome.best.params)
-    figure = make_subplots(rows=2 + len(names), subplot_titles=["loss by trial", "importance", *names])
-    judged = [trial for trial in outcome.trials if trial.losses]
-    told = [f"{trial.state} {dict(trial.params)}" for trial in judged]
-    losses, colors = [trial.loss for trial in judged], [STATE_COLORS[trial.state] for trial in judged]
-
-    def dots(values: list[Any]) -> Any:
-        return graph_objects.Scatter(x=values, y=losses, mode="markers", text=told, marker={"color": colors})
-
-    figure.add_trace(dots([trial.slot + 1 for trial in judged]), row=1, col=1)
+    names, space = list(outcome.best.params), {} if model.search is None else model.search.space
+    titles = ["loss by trial", *(["what the loss hung on"] if importance else []), *names]
+    figure = make_subplots(rows=len(titles), subplot_titles=titles, vertical_spacing=0.3 / len(titles))
     slots, least = _least_so_far(outcome.trials)
-    figure.add_trace(graph_objects.Scatter(x=slots, y=least, line={"shape": "hv"}), row=1, col=1)
-    figure.add_trace(graph_objects.Bar(x=list(importance.values()), y=list(importance), orientation="h"), row=2, col=1)
-    for place, name in enumerate(names):
-        figure.add_trace(dots([trial.params[name] for trial in judged]), row=3 + place, col=1)
-    figure.update_layout(title=title, showlegend=False, height=300 * (2 + len(names)), template="plotly_white")
+    line = {"shape": "hv", "color": COLORS[0]}
+    figure.add_trace(go.Scatter(x=slots, y=least, mode="lines", line=line, showlegend=False), row=1, col=1)
+    _add_dots(figure, 1, outcome, lambda trial: trial.slot + 1)
+    if importance:
+        shares, named = list(importance.values()), list(importance)
+        bars_of = go.Bar(x=shares, y=named, orientation="h", marker={"color": COLORS[0]}, showlegend=False)
+        figure.add_trace(bars_of, row=2, col=1)
+        figure.update_xaxes(tickformat=".0%", row=2, col=1)
+        figure.update_yaxes(autorange="reversed", row=2, col=1)
+    for row, name in enumerate(names, 1 + len(titles) - len(names)):
+        _add_dots(figure, row, outcome, lambda trial, name=name: trial.params[name])
+        if getattr(space.get(name), "log", False):
+            figure.update_xaxes(type="log", row=row, col=1)
+    figure.update_layout(title=title, height=80 + 260 * len(titles), template="plotly_white")
     return figure.to_html(include_plotlyjs=True, full_html=True)
+
+
+def _add_dots(figure: Any, row: int, outcome: Outcome, place: Callable[[Trial], Any]) -> None:
+    """Draw the losses of all judged trials, in the colour of their state, and a ring round the best."""
+    from plotly.graph_objects import Scatter
+
+    for state, color in STATE_COLORS.items():
+        shown = [trial for trial in outcome.trials if trial.losses and trial.state == state]
+        told = [f"trial {trial.slot + 1}, {len(trial.losses)} folds: {written(trial.params)}" for trial in shown]
+        told_of = {"text": told, "name": state, "legendgroup": state, "showlegend": row == 1}
+        at, losses = [place(trial) for trial in shown], [trial.loss for trial in shown]
+        figure.add_trace(Scatter(x=at, y=losses, mode="markers", marker={"color": color}, **told_of), row=row, col=1)
+    ring = {"color": "rgba(0,0,0,0)", "size": 14, "line": {"color": COLORS[1], "width": 2}}
+    best = {"name": "best", "legendgroup": "best", "showlegend": row == 1, "hoverinfo": "skip"}
+    at, losses = [place(outcome.best)], [outcome.best.loss]
+    figure.add_trace(Scatter(x=at, y=losses, mode="markers", marker=ring, **best), row=row, col=1)
+    figure.update_yaxes(title="loss", row=row, col=1)
+
+
+def failure_table(trials: tuple[Trial, ...]) -> pl.DataFrame:
+    """Give why trials failed, the most frequent reason first; empty if none did."""
+    reasons = Counter(trial.reason for trial in trials if trial.state == "failed")
+    return pl.DataFrame([{"trials": count, "reason": reason} for reason, count in reasons.most_common()])
 
 
 def _least_so_far(trials: tuple[Trial, ...]) -> tuple[list[int], list[float]]:
