@@ -19,6 +19,7 @@ import pytest
 from ml_platform.contracts.home import Home
 from ml_platform.orchestration.member_files import MEMBERS, OUT_OF_FOLD
 from ml_platform.registry.bundle import FIT, Bundle, open_bundle
+from ml_platform.training import ensembles
 from ml_platform.training import search as search_module
 from ml_platform_tests.pipelines import worker_faults
 from ml_platform_tests.pipelines.ensembles import OF, tiny_ensemble
@@ -197,12 +198,15 @@ def _stacked(world: World, **training: Any) -> World:
 
 
 def test_members_on_a_cluster_are_those_of_this_process(loaded: World, tmp_path: Path) -> None:
-    """With their folds: the same files, and so the same stack, promoted as one."""
-    ends = []
+    """With their folds, each in a worker: the same files, and so the same stack, promoted as one."""
+    ends, pids = [], []
     for training in ({}, ON_RAY):
         home = copy_home(loaded.home, tmp_path / training.get("executor", "local"))
         with pytest.MonkeyPatch.context() as patched:
             enter(home, patched)
+            told = home.root / "told"
+            told.mkdir()
+            patched.setattr(ensembles, "_fit", partial(worker_faults.fit_and_tell_where, str(told)))
             world = _stacked(replace(loaded, home=home), **training)
             result = world.run("retrain", AS_OF)
             assert result.success, error_of(result)
@@ -214,6 +218,10 @@ def test_members_on_a_cluster_are_those_of_this_process(loaded: World, tmp_path:
             }
         )
         assert world.promoted() == [1]
+        pids.append({each.name: int(each.read_text()) for each in told.iterdir()})
+    assert pids[0] == dict.fromkeys(["the fit", "fold 1", "fold 2"], os.getpid())
+    assert pids[1].keys() == pids[0].keys()
+    assert os.getpid() not in pids[1].values()
     assert all(OUT_OF_FOLD in ends[0][f"tiny.{member}"] for member in OF)
     assert ends[0] == ends[1]
 
@@ -221,8 +229,8 @@ def test_members_on_a_cluster_are_those_of_this_process(loaded: World, tmp_path:
 def test_a_worker_lost_with_a_fold_registers_neither_member_nor_candidate(
     loaded: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other member may stand; what is lost is named with its fold."""
-    monkeypatch.setattr("ml_platform.training.ensembles._fit", worker_faults.die_on_a_fold)
+    """What is lost is named with its fold; nothing is decided."""
+    monkeypatch.setattr(ensembles, "_fit", worker_faults.die_on_a_fold)
     world = _stacked(loaded, **ON_RAY)
     result = world.run("retrain", AS_OF)
     assert not result.success
