@@ -8,11 +8,11 @@ again with the same parameters, so that the end is that of an undisturbed search
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ASKED, TOLD, BEST = "asked", "told", "best"
 BUSY_TIMEOUT_S = 30
+MADE_WITHIN = 4  # tries; there are tables and, after them, their version
 REASON_AT_MOST = 500
 
 
@@ -224,15 +225,26 @@ class Studies:
     def _storage(self) -> Any:
         import optuna
         import sqlalchemy as sa
+        from sqlalchemy import exc
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for each trial is told by whoever searches
         url = sa.make_url(self._url)
         if url.get_backend_name() != "sqlite":
             # A connection for each write, and none held open through hours of a fit.
-            return optuna.storages.RDBStorage(self._url, engine_kwargs={"poolclass": sa.NullPool})
+            make = partial(optuna.storages.RDBStorage, self._url, engine_kwargs={"poolclass": sa.NullPool})
+            return _made(make, exc.IntegrityError, exc.ProgrammingError)
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         options = {"timeout": BUSY_TIMEOUT_S, "factory": _WritesAhead}
-        return optuna.storages.RDBStorage(self._url, engine_kwargs={"connect_args": options})
+        make = partial(optuna.storages.RDBStorage, self._url, engine_kwargs={"connect_args": options})
+        return _made(make, exc.IntegrityError, exc.OperationalError)
+
+
+def _made(make: Callable[[], Any], *at_once: type[Exception]) -> Any:
+    """Make the storage; of two processes that make its tables at once one fails, and tries again."""
+    for _ in range(MADE_WITHIN - 1):
+        with suppress(*at_once):
+            return make()
+    return make()
 
 
 class _WritesAhead(sqlite3.Connection):

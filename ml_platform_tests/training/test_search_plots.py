@@ -33,7 +33,9 @@ def test_reasons_of_failed_trials_stand_once_the_most_frequent_first(outcome: Ou
 
 
 def test_the_best_parameters_stand_beside_where_they_were_looked_for(outcome: Outcome) -> None:
-    told = best_table(MODEL, outcome.best.params | {"min_data_in_leaf": 5}, {"learning_rate": 0.75, "num_leaves": 0.25})
+    told = best_table(
+        MODEL, {**outcome.best.params, "min_data_in_leaf": 5}, {"learning_rate": 0.75, "num_leaves": 0.25}
+    )
     assert told.rows() == [
         ("learning_rate", "0.1", "0.01 to 0.5, by logarithm", "75%"),
         ("num_leaves", "20", "4 to 64", "25%"),

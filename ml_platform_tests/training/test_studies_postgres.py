@@ -80,16 +80,27 @@ def test_a_search_whose_process_was_killed_goes_on_in_another(url: str, tmp_path
 
 def test_of_two_processes_that_begin_at_once_one_searches_and_one_is_refused(url: str) -> None:
     """On a database where no table is yet. When the first is done the other finds all its trials."""
+    _begin_at_once(url)
+
+
+def test_two_processes_that_begin_at_once_on_a_new_file_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    """As two members of an ensemble that are searched beside each other, the first time of all."""
+    _begin_at_once(f"sqlite:///{tmp_path / 'studies.db'}")
+
+
+def _begin_at_once(url: str) -> None:
     both = [_process(url) for _ in range(2)]
     assert [_hear(each) for each in both] == ["ready"] * 2
     for each in both:
         _send(each)
-    heard = {_hear(each).split(" ")[0]: each for each in both}
-    assert heard.keys() == {"searching", "refused:"}, [each.communicate() for each in both]
+    lines = [_hear(each) for each in both]
+    heard = {line.partition(":")[0]: each for line, each in zip(lines, both, strict=True)}
+    assert heard.keys() == {"searching", "refused"}, lines
+    assert f"got a search of it that {heard['searching'].pid} runs" in "".join(lines)
     _send(heard["searching"])
     said, _ = heard["searching"].communicate(timeout=120)
     assert said.strip().endswith("of 12, 0 resumed")
-    heard["refused:"].communicate(timeout=120)
+    heard["refused"].communicate(timeout=120)
     executor = Formula()
     assert _search(url, formula=executor).resumed == 12
     assert executor.asked == []
