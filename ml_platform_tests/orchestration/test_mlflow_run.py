@@ -42,4 +42,5 @@ def test_the_last_process_ends_the_run(told: list[Any], status: str) -> None:
 
 
 def test_without_an_instance_nothing_is_known_of_other_processes() -> None:
-    assert _status(SimpleNamespace(instance=None, run=None)) == "FINISHED"  # type: ignore[arg-type]
+    bare: Any = SimpleNamespace(instance=None, run=None)
+    assert _status(bare) == "FINISHED"
