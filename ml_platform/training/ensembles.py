@@ -66,7 +66,8 @@ def fit_member(
     asked = [_Asked("the fit", rows, is_fold=False)]
     asked += [_Asked(f"fold {number}", fold, is_fold=True) for number, fold in enumerate(folds, 1)]
     whole, *in_folds = results((executor or LocalExecutor()).map(partial(_fit, fit=fit), asked))
-    said = [_over(each, whole.trained.classes) for each in in_folds]
+    classes = whole.trained.classes
+    said = [_over(each.out_of_fold, each.trained.classes, classes) for each in in_folds if each.out_of_fold is not None]
     return Member(whole.trained, np.concatenate(said) if said else None)
 
 
@@ -146,10 +147,8 @@ def _fit(asked: _Asked, fit: Fits) -> Member:
     return Member(trained, loaded.predict(predicted_rows(asked.rows)))
 
 
-def _over(in_fold: Member, classes: Sequence[Class]) -> FloatArray:
-    """Give what a fit in a fold said, over the classes that the member itself knows."""
-    said, its_own = in_fold.out_of_fold, in_fold.trained.classes
-    assert said is not None  # noqa: S101 - each fold predicts
+def _over(said: FloatArray, its_own: Sequence[Class], classes: Sequence[Class]) -> FloatArray:
+    """Give what a fit in a fold said of its own classes, over those that the member itself knows."""
     if not classes:
         return said
     known = ordered([*classes, *its_own])
