@@ -25,8 +25,8 @@ from ml_platform.contracts.home import Home
 from ml_platform.contracts.spec import Ensemble, PipelineSpec
 from ml_platform.demo.platform import Platform
 from ml_platform.deployment.services import dagster_env, prepare_dagster_home
-from ml_platform.orchestration.fitting import fitter
 from ml_platform.orchestration.members import folds_of
+from ml_platform.orchestration.recipes import fitter
 from ml_platform.orchestration.refitting import load_pipeline
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.resources import open_lake

@@ -160,20 +160,20 @@ def _values(
     yield "rows_at_least", max(1, min(span.usual // 5, min(span.rows) // 2))
     yield "volume_change_at_most", _volume_change(span.rows)
     yield "null_shares", _null_shares(sample.rows, features.kept, wanted.time, span.usual)
-    yield "min_data_in_leaf", 100 if span.train * span.usual > 20_000 else 20
+    yield "min_data_in_leaf", 100 if span.history * span.usual > 20_000 * DAYS[span.every] else 20
     window = max(7, DAYS[span.every])
     drifted = max(1, len(features.kept) // 4)
     yield "monitoring", {"window": f"{window}d", "psi_at_most": 0.2, "drifted_columns_at_least": drifted}
-    yield "cool_down", f"{window}d"
+    yield "cool_down", f"{max(window, span.held_out)}d"  # within it a champion has learnt from the holdout
 
 
 def _split(span: Span, folds_at_most: int) -> dict[str, Any]:
     parts = {
-        "train": span.train, "train_at_least": max(1, span.train // 2), "validation": span.held_out,
+        "train": span.train, "train_at_least": span.train_at_least, "validation": span.held_out,
         "holdout": span.held_out, "embargo": span.delay, "label_delay": span.delay,
     }  # fmt: skip
     split: dict[str, Any] = {part: f"{days}d" for part, days in parts.items() if days}
-    spare = span.train - parts["train_at_least"] - span.delay  # what the folds before the newest may judge on
+    spare = span.history - span.train_at_least - span.delay  # what the folds before the newest may judge on
     folds = min(folds_at_most, 1 + max(0, spare) // span.held_out)
     return split | ({"folds": folds} if folds > 1 else {})
 

@@ -18,10 +18,12 @@ ROOM = timedelta(days=365)  # for the data to come
 
 CADENCES: tuple[Cadence, ...] = ("day", "week", "month")
 DAYS: Mapping[Cadence, int] = {"day": 1, "week": 7, "month": 28}  # at least, of a partition
-TRAIN_AT_MOST: Mapping[Cadence, int] = {"day": 90, "week": 364, "month": 728}  # days
-HELD_OUT_AT_MOST: Mapping[Cadence, int] = {"day": 14, "week": 8, "month": 6}  # partitions
-HELD_OUT_SHARE = 0.15
-HELD_OUT_ROWS = 1.1 * ROWS_AT_LEAST  # some have no label, or are no good
+TRAIN: Mapping[Cadence, int] = {"day": 364, "week": 728, "month": 1092}  # days; as much of it as there is
+HELD_OUT_ENOUGH = 2000  # rows of validation and holdout each, beyond which a longer part tells little more
+HELD_OUT_PARTITIONS = 2  # so many are enough where fewer rows are to be had
+HELD_OUT_DAYS = 7  # rows of one day are alike: a gate needs several days
+HELD_OUT_ROWS = 1.1 * ROWS_AT_LEAST  # at least; some have no label, or are no good
+TRAIN_ROWS = 1000  # at least, of the first model
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ class Span:
         First day of the last partition that has rows.
     rows : tuple of int
         Rows of each partition from `first` to `as_of`.
-    train, held_out, delay : int
-        Days of the training window, of validation and holdout each, and until a label is known.
+    train, history, train_at_least, held_out, delay : int
+        Days of the training window, of what the data can fill of it now, of the least that a first model needs, of
+        validation and holdout each, and until a label is known.
     """
 
     every: Cadence
@@ -50,6 +53,8 @@ class Span:
     last: date
     rows: tuple[int, ...]
     train: int
+    history: int
+    train_at_least: int
     held_out: int
     delay: int
 
@@ -83,15 +88,21 @@ def choose_span(rows_by_day: Mapping[date, int], every: Cadence | None, known_af
     delay = -(-known_after // timedelta(days=1))
     days = (as_of - first).days - 3 * delay
     held_out = _held_out(chosen, days // DAYS[chosen], median(rows[low:high]), f"{high - low} {chosen}s", delay)
+    room, usual = days - 2 * held_out, median(rows[low:high])
     return Span(
         every=chosen, start=start, end=first_of(as_of + ROOM, chosen), first=first, as_of=as_of,
         last=after(start, chosen, len(rows) - 1), rows=tuple(rows[low:high]),
-        train=min(days - 2 * held_out, TRAIN_AT_MOST[chosen]), held_out=held_out, delay=delay,
+        train=TRAIN[chosen], history=min(TRAIN[chosen], room),
+        train_at_least=_train_at_least(chosen, room, usual, held_out), held_out=held_out, delay=delay,
     )  # fmt: skip
 
 
 def _held_out(every: Cadence, usable: int, usual: float, history: str, delay: int) -> int:
-    """Give the days of validation and holdout each: a share of all, and enough rows for a gate to speak."""
+    """Return the days of validation and of holdout: enough rows for a gate to judge on, no share of the calendar.
+
+    Some thousand rows or two partitions, whichever is less, but never fewer rows than a gate needs. Of days a whole
+    week, where the history has room for it.
+    """
     least = math.ceil(HELD_OUT_ROWS / usual)
     if usable < max(PARTITIONS_AT_LEAST, least * 3):
         raise NotEnoughRows.because(
@@ -99,7 +110,15 @@ def _held_out(every: Cadence, usable: int, usual: float, history: str, delay: in
             expected=f"at least {max(PARTITIONS_AT_LEAST, least * 3)} {every}s, and three such delays: a gate needs "
             f"{ROWS_AT_LEAST} rows to speak of", hint="bring more history, or choose another --every",
         )  # fmt: skip
-    return DAYS[every] * max(least, min(max(1, round(usable * HELD_OUT_SHARE)), HELD_OUT_AT_MOST[every]))
+    enough = min(math.ceil(HELD_OUT_ENOUGH / usual), max(HELD_OUT_PARTITIONS, least))
+    days = HELD_OUT_DAYS if every == "day" else 1
+    return DAYS[every] * max(least, min(max(enough, days), usable // 4))
+
+
+def _train_at_least(every: Cadence, room: int, usual: float, held_out: int) -> int:
+    """Return the days that the first model needs: as many as are held out, and some thousand rows if there are."""
+    wanted = max(held_out, DAYS[every] * math.ceil(TRAIN_ROWS / usual))
+    return max(1, min(wanted, room))
 
 
 def counted(rows_by_day: Mapping[date, int], every: Cadence) -> list[int]:

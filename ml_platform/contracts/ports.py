@@ -80,6 +80,10 @@ class ModelStore(Protocol):
         """Give the newest certificate of a version, if there is one."""
         ...
 
+    def amend(self, version: ModelVersion, old: str, new: str) -> None:
+        """Replace a text in the description of a version; does nothing where either is gone."""
+        ...
+
     def describe(self, version: ModelVersion, text: str) -> None:
         """Show a text in Markdown beside the version; what is too long for the registry is left out at its end."""
         ...

@@ -173,11 +173,48 @@ class PartScore(Record):
     intervals: dict[str, dict[str, Bounds]] = {}
 
 
+class ServedFit(Record):
+    """The fit that serves next to the one that was judged, on the holdout, from which it has learnt.
+
+    Its loss there proves nothing good. `distance` is the mean absolute difference of the predictions,
+    `other_decisions_share` the share of rows, 0 to 1, that it decides otherwise (None where nothing is decided). It has
+    learnt from `rows` rows before `learnt_until`.
+    """
+
+    metric: str
+    judged: float | None
+    served: float | None
+    margin: float | None
+    distance: float
+    other_decisions_share: float | None
+    rows: int
+    learnt_until: Instant | None
+    newest_learnt_at: Instant | None
+    warnings: tuple[str, ...] = ()
+
+
+class FitComparison(Record):
+    """Both fits of a version, paired on the first rows that neither has learnt from.
+
+    `low` and `high` are the ends of the 95 % interval of the served fit's metric minus the judged fit's.
+    """
+
+    version: int
+    digest: str
+    metric: str
+    rows: int
+    judged: float
+    served: float
+    low: float | None
+    high: float | None
+
+
 class Evaluation(Record):
     """All that was measured on one version's holdout; `metrics` by model: candidate, champion, prior, last_value.
 
-    `intervals` has the bounds of the metrics for which they were taken, `threshold` the probability from which on a
-    binary model says yes.
+    What is measured of a refitted candidate is its judged fit; `served_fit` tells what was seen of the one that serves,
+    and `champion_fits` compares the champion's two on rows that are new to both. `intervals` has the bounds of the
+    metrics for which they were taken, `threshold` the probability from which on a binary model says yes.
     """
 
     pipeline: str
@@ -191,6 +228,8 @@ class Evaluation(Record):
     newest: PartScore | None = None
     slices: tuple[PartScore, ...] = ()
     threshold: float | None = None
+    served_fit: ServedFit | None = None
+    champion_fits: FitComparison | None = None
     verdicts: tuple[Verdict, ...]
 
     @property

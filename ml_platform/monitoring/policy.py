@@ -10,6 +10,7 @@ from datetime import date
 
 from ml_platform.contracts.records import DriftReport
 from ml_platform.contracts.spec import Retrain
+from ml_platform.contracts.spec.watching import COOL_DOWN
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,9 @@ def _because_of_requests(
     day = date.fromisoformat(as_of)
     asked = [date.fromisoformat(request.as_of) for request in requests if not request.has_failed]
     nearest = min(asked, key=lambda other: abs(day - other), default=None)
-    if nearest is not None and abs(day - nearest) < retrain.cool_down:
-        return f"as-of {as_of} is within {retrain.cool_down.days} days of a request's, {nearest}: cooling down"
+    cool_down = COOL_DOWN if retrain.cool_down is None else retrain.cool_down
+    if nearest is not None and abs(day - nearest) < cool_down:
+        return f"as-of {as_of} is within {cool_down.days} days of a request's, {nearest}: cooling down"
     return None
 
 

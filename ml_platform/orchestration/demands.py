@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.records import Demand
-from ml_platform.contracts.spec import AnyGate, PipelineSpec, PlausibleGate, ServedGate
+from ml_platform.contracts.spec import AnyGate, PipelineSpec, PlausibleGate, ServedFitGate, ServedGate
 from ml_platform.orchestration.code_versions import module_text
 
 DECIDED = ("cost", "f1")  # these are metrics of decisions: the baselines' too follow the spec
@@ -25,7 +25,7 @@ def demands(spec: PipelineSpec, own: Mapping[str, Callable[..., Any]]) -> dict[s
     own : mapping of str to function
         The author's metrics, by name.
     """
-    return {gate.name: Demand(bound=gate.bound, basis=_basis(gate, spec, own)) for gate in spec.gates}
+    return {gate.name: Demand(bound=gate.bound, basis=_basis(gate, spec, own)) for gate in spec.all_gates}
 
 
 def own_metrics(spec: PipelineSpec, package: str) -> dict[str, Callable[..., Any]]:
@@ -44,7 +44,7 @@ def own_metrics(spec: PipelineSpec, package: str) -> dict[str, Callable[..., Any
     return {name: _imported(name, each.function, package) for name, each in spec.metrics.items()}
 
 
-def _basis(gate: AnyGate, spec: PipelineSpec, own: Mapping[str, Callable[..., Any]]) -> str:
+def _basis(gate: AnyGate | ServedFitGate, spec: PipelineSpec, own: Mapping[str, Callable[..., Any]]) -> str:
     """Give a digest; what is left out of a spec does not count, so that a new option leaves old verdicts alone."""
     parts: list[Any] = [gate.model_dump(mode="json", exclude_defaults=True), spec.label.task, spec.quantile]
     metric = "" if isinstance(gate, ServedGate) else gate.metric

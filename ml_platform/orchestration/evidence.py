@@ -80,7 +80,7 @@ def _comparisons(evidence: Evidence) -> Iterator[Item]:
 
 
 def _gates(evidence: Evidence) -> Item:
-    verdicts, declared = evidence.evaluation.verdicts, len(evidence.spec.gates)
+    verdicts, declared = evidence.evaluation.verdicts, len(evidence.spec.all_gates)
     passed = sum(verdict.outcome == "pass" for verdict in verdicts)
     is_done = evidence.evaluation.outcome == "pass" and len(verdicts) >= declared
     return Item("Every gate passed", "done" if is_done else "not done", f"{passed} of {max(declared, len(verdicts))}")

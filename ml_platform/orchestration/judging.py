@@ -11,8 +11,8 @@ import polars as pl
 from ml_platform.contracts.errors import ContractError, LedgerConflict, VersionNotFound
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.ports import Ledger, ModelStore
-from ml_platform.contracts.records import Evaluation, ModelVersion, Verdict
-from ml_platform.contracts.spec import Gate, ServedGate
+from ml_platform.contracts.records import Evaluation, ModelVersion, ServedFit, Verdict
+from ml_platform.contracts.spec import Gate, ServedFitGate, ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
 from ml_platform.orchestration.demands import demands
@@ -25,17 +25,20 @@ from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.rival import open_rival
 from ml_platform.orchestration.serving_gate import served_verdicts
 from ml_platform.orchestration.strongest import strongest_alone
-from ml_platform.registry.bundle import Bundle, open_bundle
+from ml_platform.registry.bundle import Bundle, FitName, open_bundle
 from ml_platform.scoring.classes import Class
 from ml_platform.validation.evaluation import evaluate
 from ml_platform.validation.measure import THRESHOLD, FloatArray
 from ml_platform.validation.metrics import score
 from ml_platform.validation.plots import actual_plot, calibration_plot, metric_table, verdict_table
+from ml_platform.validation.scored import Scored
+from ml_platform.validation.served_fit import Learnt, judge_served_fit
 
 if TYPE_CHECKING:
     from ml_platform.serving.predictor import Predictor
 
 ATTEMPTS_AT_MOST = 5
+FITS: tuple[FitName, FitName] = ("judged", "served")
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,9 @@ def judge_candidate(
     decisions, spec = ledger.read(pipeline.name), pipeline.spec
     before = next((each for each in promotions(decisions) if each.digest != version.digest), None)
     rival = None if before is None else open_rival(pipeline, before, models)
-    mine, other = _predictor(bundle), None if rival is None else rival.predictor
-    happened = outcomes(rows, "holdout", spec.label.task, *([mine] if other is None else [mine, other]))
+    mine, serves = (_predictor(bundle, fit) for fit in FITS)
+    others = [] if rival is None else rival.predictors
+    happened = outcomes(rows, "holdout", spec.label.task, mine, serves, *others)
     labels, candidate = happened.labels, happened.said_by(mine, holdout)
     champion = None if rival is None else rival.scores(pipeline, holdout, happened)
     baselines = predict_baselines(rows, happened.classes, spec.quantile)
@@ -144,11 +148,16 @@ def judge_candidate(
         strongest=partial(strongest_alone, spec, rows, candidate, happened),
     )  # fmt: skip
     served = served_verdicts(pipeline, version, bundle, rows, lake)
-    verdicts = _ordered(pipeline, [*evaluation.verdicts, *served])
+    scored = Scored(labels, candidate, baselines, measure)
+    refit, served_fit = _served_fit(pipeline, serves, happened.said_by(serves, holdout), scored)
+    verdicts = _ordered(pipeline, [*evaluation.verdicts, *served, *refit])
     members = member_predictors(bundle, mine)
     shown = {name: score(labels, happened.said_by(each, holdout), measure) for name, each in members.items()}
     metrics = evaluation.metrics | shown  # members are no rivals: no gate looks at them
-    evaluation = evaluation.model_copy(update={"verdicts": verdicts, "metrics": metrics})
+    fits = None if rival is None else rival.fits_on_new_rows(pipeline, holdout, happened, measure)
+    evaluation = evaluation.model_copy(
+        update={"verdicts": verdicts, "metrics": metrics, "served_fit": served_fit, "champion_fits": fits}
+    )
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:
         predictions["champion"] = champion.predictions
@@ -185,10 +194,23 @@ def record_evaluation(
         models.drop_alias(version, "challenger")
 
 
-def _predictor(bundle: Bundle) -> "Predictor":
+def _predictor(bundle: Bundle, fit: FitName) -> "Predictor":
     from ml_platform.serving.predictor import Predictor
 
-    return Predictor.load(bundle)
+    return Predictor.load(bundle, fit)
+
+
+def _served_fit(
+    pipeline: Pipeline, predictor: "Predictor", predictions: FloatArray, scored: Scored
+) -> tuple[list[Verdict], ServedFit | None]:
+    """Judge the fit that serves beside the one that was judged; nothing of a pipeline that does not refit."""
+    gates = [gate for gate in pipeline.spec.all_gates if isinstance(gate, ServedFitGate)]
+    if not gates:
+        return [], None
+    manifest = predictor.manifest
+    learnt = Learnt(manifest.learnt_rows or 0, manifest.learnt_until, manifest.newest_learnt_at)
+    verdict, record = judge_served_fit(gates[0], scored, predictions, learnt)
+    return [verdict], record
 
 
 def _ordered(pipeline: Pipeline, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,20 +14,21 @@ from ml_platform.contracts.records import ModelVersion
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.certifying import require_no_leakage
 from ml_platform.orchestration.executing import open_executor
-from ml_platform.orchestration.fitting import fit_of, fitter, require_values
+from ml_platform.orchestration.fitting import fit_of, require_values
 from ml_platform.orchestration.measuring import measure_of
-from ml_platform.orchestration.member_files import member_files
+from ml_platform.orchestration.member_files import member_fit_set
 from ml_platform.orchestration.members import as_if_alone, folds_of, registered_name
 from ml_platform.orchestration.metadata import picture, version_links
 from ml_platform.orchestration.outcomes import outcomes
 from ml_platform.orchestration.packaging import package
+from ml_platform.orchestration.recipes import fit_one_member
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.searching import search_metadata, searched_models
 from ml_platform.orchestration.tracking import log_member, require_sinks
-from ml_platform.orchestration.training_rows import read_training_set
+from ml_platform.orchestration.training_rows import read_fit_rows
 from ml_platform.training.executor import Executor
 from ml_platform.training.searched import Searched, Searching
-from ml_platform.training.trainer import Trained
+from ml_platform.training.trainer import FitSet, Trained
 
 Metrics = dict[str, dict[str, float]]
 
@@ -68,21 +69,19 @@ def fit_member_version(
     LeakageFound
         If the rows do not keep their leakage certificate.
     """
-    from ml_platform.training.ensembles import fit_member
-
     require_sinks(pipeline)
     run, alone = mlflow.active_run().info, as_if_alone(pipeline, member)
-    rows = read_training_set(pipeline, lake, as_of)
-    require_no_leakage(pipeline, rows, as_of)
-    require_values(pipeline, rows, as_of)
-    searched = searched_models(alone, lake, rows, as_of, mlflow, searching)
-    fit, folds = fit_of(alone.spec, searched), folds_of(pipeline.spec, rows, as_of)
+    rows = read_fit_rows(pipeline, lake, as_of)
+    require_no_leakage(pipeline, rows.parts, as_of)
+    require_values(pipeline, rows.parts, as_of)
+    searched = searched_models(alone, lake, rows.parts, as_of, mlflow, searching)
+    fit, folds = fit_of(alone.spec, searched), folds_of(pipeline.spec, rows.parts, as_of)
     with _executor(pipeline, fits=1 + len(folds)) as executor:
-        fitted = fit_member(rows, fitter(alone.spec, fit.models[member]), folds, executor)
+        fitted = fit_one_member(alone.spec, fit.models[member], rows, folds, executor)
     with TemporaryDirectory() as folder:
-        kept = replace(fitted.trained, files=fitted.trained.files | member_files(fitted))
-        bundle = package(alone, lake, as_of, rows, fit, kept, Path(folder))
-        metrics = _metrics(rows, fitted.trained, pipeline)
+        fits = member_fit_set(fitted)
+        bundle = package(alone, lake, as_of, rows, fit, fits, Path(folder))
+        metrics = _metrics(rows.parts, fits, pipeline)
         tracked = log_member(mlflow, pipeline, as_of, member, fitted.trained, metrics, bundle)
         name = registered_name(pipeline, member)
         version = models.register(name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run.run_id)
@@ -94,12 +93,13 @@ def _executor(pipeline: Pipeline, fits: int) -> AbstractContextManager[Executor]
     return open_executor(pipeline, parallel=1 if pipeline.spec.training.executor == "local" else fits)
 
 
-def _metrics(rows: pl.DataFrame, trained: Trained, pipeline: Pipeline) -> Metrics:
+def _metrics(rows: pl.DataFrame, fits: FitSet, pipeline: Pipeline) -> Metrics:
+    """Measure each part by a fit that has not learnt from it."""
     from ml_platform.validation.measure import THRESHOLD
     from ml_platform.validation.metrics import score
 
     metrics: Metrics = {}
-    for part in ("validation", "holdout"):
+    for part, trained in (("validation", fits.tuning), ("holdout", fits.judged)):
         happened = outcomes(rows, part, pipeline.spec.label.task, trained)
         said = happened.said_by(trained, rows.filter(pl.col("part") == part))
         metrics[part] = score(happened.labels, said, measure_of(pipeline, THRESHOLD))

@@ -5,7 +5,9 @@ from the tables they were made from, with the spec as it is now.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -21,14 +23,17 @@ from ml_platform.orchestration.member_files import MEMBERS, OUT_OF_FOLD, read_me
 from ml_platform.orchestration.packaging import rows_digest
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import FIT, Bundle, open_bundle
-from ml_platform.training.trainer import Trained
+from ml_platform.training.trainer import FitSet
+
+if TYPE_CHECKING:
+    from ml_platform.training.ensembles import Member
 
 
 @dataclass(frozen=True)
 class Joined:
     """An ensemble; with the models of its members as they were fitted, how they were searched, and which versions."""
 
-    trained: Trained
+    fits: FitSet
     models: dict[str, Model]
     notes: tuple[str, ...]
     versions: dict[str, ModelVersion]
@@ -57,27 +62,36 @@ def join_versions(
     ContractError
         If none of a member's versions was fitted on these rows, from these tables, as the spec says now.
     """
-    from ml_platform.training.ensembles import join_members
-
     spec = pipeline.spec
     taken = {name: _version(pipeline, lake, models, rows, as_of, name) for name in spec.members}
-    trained = join_members(
-        rows,
-        {name: read_member(bundle) for name, (_, bundle) in taken.items()},
-        ensemble,
-        spec.label.task,
-        folds_of(spec, rows, as_of),
-        quantile=spec.quantile,
-    )
+    members = {name: read_member(bundle) for name, (_, bundle) in taken.items()}
+    joined = join_fits(rows, members, ensemble, spec, folds_of(spec, rows, as_of))
     named = {name: {"name": version.pipeline, "digest": version.digest} for name, (version, _) in taken.items()}
-    files = trained.files | {MEMBERS: json.dumps(named, sort_keys=True).encode()}
+    served = joined.served
+    marked = replace(served, files=served.files | {MEMBERS: json.dumps(named, sort_keys=True).encode()})
     fits = {name: Fit.model_validate(bundle.read_json(FIT)) for name, (_, bundle) in taken.items()}
     return Joined(
-        replace(trained, files=files),
+        replace(joined, served=marked) if joined.is_refit else FitSet.of_one(marked),
         {name: fit.models[name] for name, fit in fits.items()},
         tuple(note for fit in fits.values() for note in fit.notes),
         {name: version for name, (version, _) in taken.items()},
     )
+
+
+def join_fits(
+    rows: pl.DataFrame, members: "Mapping[str, Member]", ensemble: Ensemble, spec: PipelineSpec,
+    folds: Sequence[pl.DataFrame],
+) -> FitSet:  # fmt: skip
+    """Join each of the three fits of the members; the coefficients are those of the tuning fits."""
+    from ml_platform.training.ensembles import join_members, join_refits
+
+    tuning = join_members(rows, members, ensemble, spec.label.task, folds, quantile=spec.quantile)
+    if spec.refit == "none":
+        return FitSet.of_one(tuning)
+    judged, served = (
+        join_refits({name: member.refits[place] for name, member in members.items()}, tuning) for place in range(2)
+    )
+    return FitSet(tuning, judged, served)
 
 
 def folds_of(spec: PipelineSpec, rows: pl.DataFrame, as_of: str) -> tuple[pl.DataFrame, ...]:

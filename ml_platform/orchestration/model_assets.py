@@ -14,7 +14,7 @@ from ml_platform.deployment.controller import promote
 from ml_platform.ledger.folds import Champion, approval_of
 from ml_platform.orchestration.approval import answer_metadata, waiting
 from ml_platform.orchestration.demands import demands
-from ml_platform.orchestration.fitting import fit_candidate
+from ml_platform.orchestration.fitting import fit_candidate, stability_check, stability_check_spec
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
@@ -51,6 +51,7 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         description="A model trained on what was known before the as-of, registered and not gated yet.",
         partitions_def=partitions_def(pipeline),
         deps=[[pipeline.name, stage] for stage in ("training_set", *map(member_stage, pipeline.spec.members))],
+        check_specs=[stability_check_spec(pipeline)],
     )
     def candidate(
         context: dg.AssetExecutionContext,
@@ -62,7 +63,7 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         searching = begin_searching(context, config, pipeline, studies)
         fitted = fit_candidate(pipeline, lake, models, mlflow, context.partition_key, searching)
-        return dg.MaterializeResult(metadata=fitted.metadata(pipeline))
+        return dg.MaterializeResult(metadata=fitted.metadata(pipeline), check_results=[stability_check(fitted)])
 
     return candidate
 
@@ -73,7 +74,7 @@ def _kinds(pipeline: Pipeline) -> set[str]:
 
 
 def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
-    gates = pipeline.spec.gates
+    gates = pipeline.spec.all_gates
 
     @stage_asset(
         pipeline,

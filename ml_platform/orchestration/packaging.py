@@ -19,6 +19,7 @@ from ml_platform.contracts.records import TableVersion
 from ml_platform.contracts.spec import Fit
 from ml_platform.data.lake.manifest import manifest_digest
 from ml_platform.data.lake.tables import Lake
+from ml_platform.data.splits.parts import learnt_until
 from ml_platform.features.events import known_before
 from ml_platform.features.window_plan import HISTORY
 from ml_platform.monitoring.profiles import fit_reference
@@ -28,10 +29,10 @@ from ml_platform.orchestration.lookups import read_lookups
 from ml_platform.orchestration.measuring import decision_files
 from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline
-from ml_platform.orchestration.training_rows import table_versions
+from ml_platform.orchestration.training_rows import FitRows, table_versions
 from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, write_bundle
-from ml_platform.training.trainer import Trained
+from ml_platform.training.trainer import FitSet
 
 LIBRARIES = ("lightgbm", "numpy", "polars", "pyarrow", "pydantic", "msgspec")
 # By kind of model: what fits or scores it beside these; those that are installed.
@@ -39,41 +40,45 @@ FITTED_BY = {"linear": ("scikit-learn",), "xgboost": ("xgboost-cpu", "xgboost")}
 EXAMPLE_ROWS = 5
 
 
-def package(
-    pipeline: Pipeline, lake: Lake, as_of: str, rows: pl.DataFrame, fit: Fit, trained: Trained, folder: Path
-) -> Bundle:
-    """Write the bundle of a fit.
+def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: FitRows, fit: Fit, fits: FitSet, folder: Path) -> Bundle:
+    """Write the bundle of a recipe's three fits: at the top what serves, in folders what was judged and what chose.
 
     Parameters
     ----------
     as_of : str
         The partition up to which things were known.
-    rows : (n_rows, ...)
-        The training set that was fitted.
+    rows : FitRows
+        What was fitted on.
     fit : Fit
-        What was fitted on it.
+        What was fitted.
+    fits : FitSet
+        What came of it.
     folder : Path
         An empty folder; the bundle goes into it.
     """
     from ml_platform.serving.predictor import Predictor
 
-    versions = table_versions(pipeline, rows) | _lookup_versions(pipeline, lake)
+    parts, spec = rows.parts, pipeline.spec
+    versions = table_versions(pipeline, parts) | _lookup_versions(pipeline, lake)
     lookups = _snapshot(pipeline, lake, as_of, versions)
-    told = fit.model_copy(update={"told": trained.notes})
-    content = _content(pipeline, rows, trained, lookups) | {files.FIT: _json(told.model_dump(mode="json"))}
+    told = fit.model_copy(update={"told": fits.notes, "warnings": fits.warnings})
+    content = _content(pipeline, rows, fits, lookups) | {files.FIT: _json(told.model_dump(mode="json"))}
     fields: dict[str, Any] = {
         "pipeline": pipeline.name,
         "as_of": as_of,
         "kind": pipeline.spec.kind,
         "spec_digest": spec_digest(pipeline),
         "code_version": code_version(),
-        "rows_digest": rows_digest(rows, pipeline.spec.key),
-        "data": tuple(TableVersion(table=name, version=at, rows=len(rows)) for name, at in versions.items()),
+        "rows_digest": rows_digest(parts, spec.key),
+        "learnt_until": learnt_until(spec.split, pipeline.calendar, as_of, is_refit=fits.is_refit),
+        "newest_learnt_at": rows.learnt[spec.event_time].max(),
+        "learnt_rows": len(rows.learnt),
+        "data": tuple(TableVersion(table=name, version=at, rows=len(parts)) for name, at in versions.items()),
         "training_manifest": manifest_digest(lake, pipeline.table("training_set"), as_of),
         "libraries": _versions({model.kind for model in pipeline.spec.models.values()}),
     }
     draft = Predictor.load(write_bundle(folder / "draft", content, **fields))
-    example = _example_rows(pipeline, lake, rows, versions)
+    example = _example_rows(pipeline, lake, parts, versions)
     features = draft.plan.transform(example, lookups)
     asked = example.select(pipeline.plan.raw_columns).to_dicts()
     shown = {"rows": asked, "predictions": draft.predict(features).tolist()}
@@ -116,23 +121,29 @@ def _versions(kinds: set[str]) -> dict[str, str]:
     return versions
 
 
-def _content(
-    pipeline: Pipeline, rows: pl.DataFrame, trained: Trained, lookups: dict[str, pl.DataFrame]
-) -> dict[str, bytes]:
-    fitted = rows.filter(pl.col("part") == "train")
+def _content(pipeline: Pipeline, rows: FitRows, fits: FitSet, lookups: dict[str, pl.DataFrame]) -> dict[str, bytes]:
     content = {
-        **trained.files,
-        files.ENCODER: _json(trained.encoder.to_json()),
+        **_fit_files(fits),
         files.FEATURES: _json(pipeline.plan.to_json()),
         files.SIGNATURE: _json([field.model_dump() for field in pipeline.signature]),
-        files.REFERENCE: fit_reference(fitted, pipeline.spec.features.columns).to_json().encode(),
+        files.REFERENCE: fit_reference(rows.learnt, pipeline.spec.features.columns).to_json().encode(),
         files.SERVING: _json(pipeline.spec.serving.model_dump(include={"batch_at_most"})),
-        **decision_files(pipeline, rows, trained),
+        **decision_files(pipeline, rows.parts, fits.tuning),
         **{files.lookup_file(name): _arrow(frame) for name, frame in lookups.items()},
     }
     if pipeline.plan.code is not None:
         content[files.FEATURE_CODE] = pipeline.plan.code.encode()
     return content
+
+
+def _fit_files(fits: FitSet) -> dict[str, bytes]:
+    """Return the model and the encoder of each fit: at the top what serves, the other two in folders of their own."""
+    folders = {"": fits.served} | ({"judged/": fits.judged, "tuning/": fits.tuning} if fits.is_refit else {})
+    return {
+        f"{folder}{name}": content
+        for folder, trained in folders.items()
+        for name, content in {**trained.files, files.ENCODER: _json(trained.encoder.to_json())}.items()
+    }
 
 
 def _lookup_versions(pipeline: Pipeline, lake: Lake) -> dict[str, int]:

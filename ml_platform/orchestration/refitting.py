@@ -19,16 +19,16 @@ from ml_platform.data.lake.content import PARTITION, content_hashes
 from ml_platform.data.lake.manifest import training_manifest
 from ml_platform.data.lake.recorded import RecordedLake, recorded
 from ml_platform.data.lake.tables import Lake
-from ml_platform.orchestration.fitting import fit_models, fitter
-from ml_platform.orchestration.member_files import MEMBER, MEMBERS, OUT_OF_FOLD, member_files
+from ml_platform.orchestration.member_files import MEMBER, MEMBERS, OUT_OF_FOLD, member_fit_set
 from ml_platform.orchestration.members import split_folds
 from ml_platform.orchestration.packaging import environment, package, rows_digest
+from ml_platform.orchestration.recipes import fit_models, fit_one_member
 from ml_platform.orchestration.resolution import Pipeline, resolve
-from ml_platform.orchestration.training_rows import make_training_set
+from ml_platform.orchestration.training_rows import FitRows, fit_rows, make_training_set
 from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, open_bundle
 from ml_platform.serving.predictor import Predictor
-from ml_platform.training.trainer import Trained
+from ml_platform.training.trainer import FitSet
 
 REFUSED = 3  # exit code of an error that the platform raised on purpose; its message is all of stderr
 
@@ -74,12 +74,13 @@ def refit(order: Order) -> Refitted:
     lake = _pinned(order, bundle)
     rows = make_training_set(pipeline, lake, manifest.as_of)
     made = training_manifest(lake, pipeline.name, manifest.as_of)
-    trained = _fitted(bundle, rows, pipeline.spec, fit)
-    again = package(pipeline, lake, manifest.as_of, rows, fit, trained, order.folder)
-    holdout = rows.filter(pl.col("part") == "holdout")
+    learnt = fit_rows(pipeline, rows)
+    fits = _fitted(bundle, learnt, pipeline.spec, fit)
+    again = package(pipeline, lake, manifest.as_of, learnt, fit, fits, order.folder)
+    holdout = learnt.parts.filter(pl.col("part") == "holdout")
     return Refitted(
         bundle=again.root,
-        rows_digest=rows_digest(rows, pipeline.spec.key),
+        rows_digest=rows_digest(learnt.parts, pipeline.spec.key),
         training_manifest=made.digest,
         training_set=_content(rows, manifest.as_of),
         holdout_rows=len(holdout),
@@ -120,18 +121,17 @@ def _as_it_was(order: Order, bundle: Bundle, fit: Fit) -> Pipeline:
     return replace(present, spec=PipelineSpec.model_validate(fit.spec), plan=Predictor.load(bundle).plan)
 
 
-def _fitted(bundle: Bundle, rows: pl.DataFrame, spec: PipelineSpec, fit: Fit) -> Trained:
+def _fitted(bundle: Bundle, rows: FitRows, spec: PipelineSpec, fit: Fit) -> FitSet:
     """Fit what the bundle holds: a model, an ensemble with all its members, or a member with what its folds said."""
     held, as_of = bundle.manifest.files, bundle.manifest.as_of
     if MEMBER in held:
-        from ml_platform.training.ensembles import fit_member
-
         [model] = fit.models.values()
-        member = fit_member(rows, fitter(spec, model), split_folds(spec, rows, as_of) if OUT_OF_FOLD in held else ())
-        return replace(member.trained, files=member.trained.files | member_files(member))
-    trained = fit_models(rows, spec, fit, as_of)
+        folds = split_folds(spec, rows.parts, as_of) if OUT_OF_FOLD in held else ()
+        return member_fit_set(fit_one_member(spec, model, rows, folds))
+    fits = fit_models(rows, spec, fit, as_of)
     named = {name: bundle.read_bytes(name) for name in (MEMBERS,) if name in held}  # whose versions it joined
-    return replace(trained, files=trained.files | named)
+    served = replace(fits.served, files=fits.served.files | named)
+    return replace(fits, served=served) if fits.is_refit else FitSet.of_one(served)
 
 
 def _content(rows: pl.DataFrame, as_of: str) -> Content:

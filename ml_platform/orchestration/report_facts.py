@@ -1,5 +1,6 @@
 """What the report of a candidate tells: gathered from its bundle, its rows, the ledger and the champion's bundle."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -65,6 +66,10 @@ def gather(
         lineage=_lineage(version, bundle),
         params=_params(bundle),
         notes=_notes(bundle),
+        warnings=_warnings(bundle),
+        learnt_rows=bundle.manifest.learnt_rows,
+        newest_learnt_at=bundle.manifest.newest_learnt_at,
+        learnt_until=bundle.manifest.learnt_until,
         checklist=checklist(evidence),
         waits=_waits(version, state, evaluation),
         quantile=spec.quantile,
@@ -95,7 +100,8 @@ def _scores(
     found = {"candidate": Scores(judged.labels, judged.predictions["candidate"])}
     theirs = judged.predictions.get("champion")
     if rival is not None and theirs is not None and theirs.shape == judged.predictions["candidate"].shape:
-        unseen = (holdout[pipeline.spec.event_time] >= pipeline.calendar.as_of(rival[0])).to_numpy()
+        until = rival[1].manifest.learnt_until or pipeline.calendar.as_of(rival[0])
+        unseen = (holdout[pipeline.spec.event_time] >= until).to_numpy()
         if unseen.any():
             found["champion"] = Scores(judged.labels[unseen], theirs[unseen])
     return found
@@ -105,10 +111,11 @@ def _explanations(pipeline: Pipeline, bundle: Bundle, holdout: pl.DataFrame) -> 
     from ml_platform.features.encoding import Encoder
     from ml_platform.scoring.contributions import contributions, counting_members, member_contributions
 
-    encoder, description = Encoder.from_json(bundle.read_json(files.ENCODER)), bundle.read_json(files.MODEL)
+    read = bundle.reader("judged")
+    encoder, description = Encoder.from_json(json.loads(read(files.ENCODER))), json.loads(read(files.MODEL))
     matrix = encoder.encode(holdout)
-    whole = contributions(bundle.read_bytes, matrix)
-    found = member_contributions(bundle.read_bytes, matrix) if whole is None else {"": whole}
+    whole = contributions(read, matrix)
+    found = member_contributions(read, matrix) if whole is None else {"": whole}
     counting = counting_members(description) if pipeline.spec.ensemble else {}
     said = ", ".join(f"{name} {value:.3f}" for name, value in counting.items())
     note = (SUM if whole else MEAN).format(said) if counting else ""
@@ -129,7 +136,8 @@ def _drift(
     known = {name: column for name, column in reference.columns.items() if _is_alike(rows, name, column.kind)}
     gone = sorted(reference.columns.keys() - known.keys())
     reference = reference.model_copy(update={"columns": known})
-    current = reference.profile(rows.filter(pl.col(PART) == "train"))
+    learnt = rows if pipeline.spec.refit == "all" else rows.filter(pl.col(PART) == "train")
+    current = reference.profile(learnt)
     note = f"Columns of the champion that are no more, or of another type: {', '.join(gone)}." if gone else ""
     return compare(reference, current, pipeline.spec.monitoring), note
 
@@ -186,6 +194,11 @@ def _notes(bundle: Bundle) -> tuple[str, ...]:
     """Give what is to be said of how the version was searched and fitted."""
     fit = bundle.read_json(files.FIT) if files.FIT in bundle.manifest.files else {}
     return (*fit.get("notes", ()), *fit.get("told", ()))
+
+
+def _warnings(bundle: Bundle) -> tuple[str, ...]:
+    """Return what makes the version's fits doubtful."""
+    return tuple(bundle.read_json(files.FIT).get("warnings", ())) if files.FIT in bundle.manifest.files else ()
 
 
 def _params(bundle: Bundle) -> dict[str, str]:

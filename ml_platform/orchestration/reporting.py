@@ -9,13 +9,15 @@ import dagster as dg
 import polars as pl
 
 from ml_platform.contracts.ports import Ledger, ModelStore
-from ml_platform.contracts.records import ModelVersion
+from ml_platform.contracts.records import Evaluation, ModelVersion
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.judging import Judged
 from ml_platform.orchestration.report_facts import gather
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.resources import mlflow_ui_url
 from ml_platform.validation.report.checklist import checklist_table
+from ml_platform.validation.report.facts import NO_NUMBER_YET
+from ml_platform.validation.served_fit import comparison_sentence
 
 REPORT, CARD = "report.html", "model_card.md"
 
@@ -45,13 +47,28 @@ def report_candidate(
     run = mlflow.active_run().info
     place = f"{mlflow_ui_url()}/#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts"
     models.describe(version, f"[Report]({place}/{REPORT})\n\n{card}")
+    compared = _note_on_champion(judged.evaluation, models)
     return {
         "report": dg.MetadataValue.url(f"{place}/{REPORT}"),
         "report_file": dg.MetadataValue.path(mlflow.get_artifact_uri(REPORT).removeprefix("file://")),
         "model_card": dg.MetadataValue.md(card),
         "checklist": dg.MetadataValue.md(checklist_table(facts.checklist)),
+        **({} if compared is None else {"champion_fits": dg.MetadataValue.md(compared)}),
         **({"approval": dg.MetadataValue.md(facts.waits)} if facts.waits else {}),
     }
+
+
+def _note_on_champion(evaluation: Evaluation, models: ModelStore) -> str | None:
+    """Write into the champion's description what its two fits were worth on rows that are new to both."""
+    found = evaluation.champion_fits
+    if found is None:
+        return None
+    said = comparison_sentence(found)
+    champion = ModelVersion(
+        pipeline=evaluation.pipeline, version=found.version, digest=found.digest, as_of="", run_id=""
+    )  # fmt: skip
+    models.amend(champion, NO_NUMBER_YET, said)
+    return f"Champion v{found.version}: {said}"
 
 
 def _importance(mlflow: Any, version: ModelVersion) -> dict[str, float]:

@@ -134,7 +134,7 @@ def _decide(
         champion_as_of=present.as_of if present else None,
         requests=_asked(instance, job, decisions),
         is_running=_is_running(instance, job, dg.AssetKey([pipeline.name, "candidate"])),
-        retrain=pipeline.spec.retrain,
+        retrain=pipeline.spec.retraining,
     )
 
 

@@ -1,19 +1,24 @@
 """The champion as the candidate's rival: its predictions on the holdout, or why there are none any more."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.ports import ModelStore
+from ml_platform.contracts.records import FitComparison, ModelVersion
 from ml_platform.ledger.folds import Champion
 from ml_platform.orchestration.outcomes import Outcomes
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import open_bundle
 from ml_platform.validation.evaluation import ChampionScores
+from ml_platform.validation.gates import ROWS_AT_LEAST
+from ml_platform.validation.measure import Measure
+from ml_platform.validation.served_fit import compare_fits
 
 if TYPE_CHECKING:
     from ml_platform.serving.predictor import Predictor
@@ -23,17 +28,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Rival:
-    """A champion, opened as far as that is possible: without a predictor, `because` says why."""
+    """A champion, opened as far as that is possible: without a predictor, `because` says why.
+
+    `predictor` is the fit that serves, `judged` the one that its gates looked at; None where they are the same.
+    """
 
     champion: Champion
     predictor: "Predictor | None" = None
-    threshold: float | None = None
+    judged: "Predictor | None" = None
     because: str = ""
+
+    @property
+    def predictors(self) -> "list[Predictor]":
+        """Its fits, as far as they could be opened."""
+        return [each for each in (self.predictor, self.judged) if each is not None]
 
     def scores(self, pipeline: Pipeline, holdout: pl.DataFrame, happened: Outcomes) -> ChampionScores:
         """Score the holdout; features that are no more are told, and the evaluation goes on."""
-        at = holdout[pipeline.spec.event_time] >= pipeline.calendar.as_of(self.champion.as_of)
-        is_unseen, version = np.asarray(at.to_numpy(), dtype=bool), self.champion.version
+        is_unseen, version = self.is_unseen(pipeline, holdout), self.champion.version
         if self.predictor is None:
             return ChampionScores(version, None, is_unseen, because=self.because)
         if self.predictor.task != happened.task:
@@ -43,19 +55,43 @@ class Rival:
         # A table keeps the columns of features that are no more, without values: a champion of nulls is no rival.
         features = holdout.select(pipeline.spec.features.columns)
         predictions, because = _tried(lambda: happened.said_by(predictor, features))
-        return ChampionScores(version, predictions, is_unseen, self.threshold, because)
+        return ChampionScores(version, predictions, is_unseen, predictor.threshold, because)
+
+    def is_unseen(self, pipeline: Pipeline, rows: pl.DataFrame) -> NDArray[np.bool_]:
+        """Return which rows the champion has not learnt from: those at or after the instant that its bundle names."""
+        known = None if self.predictor is None else self.predictor.manifest.learnt_until
+        until = known or pipeline.calendar.as_of(self.champion.as_of)
+        return np.asarray((rows[pipeline.spec.event_time] >= until).to_numpy(), dtype=bool)
+
+    def fits_on_new_rows(
+        self, pipeline: Pipeline, holdout: pl.DataFrame, happened: Outcomes, measure: Measure
+    ) -> FitComparison | None:
+        """Compare the champion's two fits on the rows new to both; None where it has one, or there are too few rows."""
+        served, judged, mask = self.predictor, self.judged, self.is_unseen(pipeline, holdout)
+        if served is None or judged is None or served.task != happened.task or mask.sum() < ROWS_AT_LEAST:
+            return None
+        rows = holdout.filter(pl.Series(mask)).select(pipeline.spec.features.columns)
+        said, because = _tried(lambda: [happened.said_by(each, rows) for each in (judged, served)])
+        if said is None or because:
+            return None
+        version = ModelVersion(
+            pipeline=pipeline.name, version=self.champion.version, digest=self.champion.digest,
+            as_of=self.champion.as_of, run_id="",
+        )  # fmt: skip
+        threshold = measure.threshold if served.threshold is None else served.threshold
+        how = replace(measure, threshold=threshold)
+        return compare_fits(version, pipeline.spec.loss, happened.labels[mask], said[0], said[1], how)
 
 
 def open_rival(pipeline: Pipeline, champion: Champion, models: ModelStore) -> Rival:
     """Open a champion; a version or bundle that is gone or damaged is told, and the evaluation goes on."""
 
-    def opened() -> tuple["Predictor", float | None]:
+    def opened() -> tuple["Predictor", "Predictor | None"]:
         from ml_platform.serving.predictor import Predictor
 
         version = models.version(pipeline.name, champion.version)
         bundle = open_bundle(models.bundle(version), version.digest)
-        predictor = Predictor.load(bundle)
-        return predictor, predictor.threshold
+        return Predictor.load(bundle), Predictor.load(bundle, "judged") if bundle.is_refit else None
 
     found, because = _tried(opened)
     return Rival(champion, because=because) if found is None else Rival(champion, *found)

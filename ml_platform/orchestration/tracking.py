@@ -21,13 +21,13 @@ from ml_platform.registry.sinks.mlflow import MlflowSink
 from ml_platform.registry.sinks.record import Point, Record, Sink
 from ml_platform.registry.sinks.tensorboard import TensorBoardSink
 from ml_platform.registry.sinks.wandb import WandbSink, require_key
-from ml_platform.training.trainer import Trained
+from ml_platform.training.trainer import FitSet, Trained
 
 HISTORY_POINTS = 100
 
 
 def log_fit(
-    mlflow: Any, pipeline: Pipeline, as_of: str, rows: pl.DataFrame, trained: Trained, bundle: Bundle
+    mlflow: Any, pipeline: Pipeline, as_of: str, rows: pl.DataFrame, fits: FitSet, bundle: Bundle
 ) -> dict[str, Any]:
     """Tell every sink of a fit, and give where people find it.
 
@@ -41,7 +41,7 @@ def log_fit(
     RegistryError
         If a sink does not take it.
     """
-    return _write(mlflow, pipeline, as_of, "candidate", fit_record(pipeline, as_of, rows, trained, bundle))
+    return _write(mlflow, pipeline, as_of, "candidate", fit_record(pipeline, as_of, rows, fits, bundle))
 
 
 def log_member(
@@ -81,25 +81,26 @@ def require_sinks(pipeline: Pipeline) -> None:
         require_key()
 
 
-def fit_record(pipeline: Pipeline, as_of: str, rows: pl.DataFrame, trained: Trained, bundle: Bundle) -> Record:
-    """Give what is told of a fit."""
-    spec, manifest = pipeline.spec, bundle.manifest
+def fit_record(pipeline: Pipeline, as_of: str, rows: pl.DataFrame, fits: FitSet, bundle: Bundle) -> Record:
+    """Return what is logged of a recipe's fits: what the tuning fit chose, and what the judged one leans on."""
+    spec, manifest, trained = pipeline.spec, bundle.manifest, fits.tuning
     params: dict[str, Any] = {"pipeline": pipeline.name, "as_of": as_of, "model": ", ".join(spec.models)}
     params |= {f"split.{name}": value for name, value in spec.split.model_dump(mode="json").items()}
     params |= {f"model.{name}": value for name, value in trained.params.items()}
     data = {f"data.{each.table}": each.version for each in manifest.data}
     tags = {"pipeline": pipeline.name, "as_of": as_of, "bundle_digest": bundle.digest, **data}
+    learnt = {} if manifest.learnt_until is None else {"learnt_until": manifest.learnt_until.isoformat()}
     counts = dict(rows.group_by("part").len().iter_rows())
     metrics = {"validation_loss": trained.loss, **{f"{part}_rows": count for part, count in counts.items()}}
     metrics |= {} if trained.rounds is None else {"rounds": trained.rounds}
     return Record(
         params=params,
-        tags=tags | {"code_version": manifest.code_version, "spec_digest": manifest.spec_digest},
+        tags=tags | {"code_version": manifest.code_version, "spec_digest": manifest.spec_digest} | learnt,
         points=(*_points(metrics), *_history(f"validation_{spec.loss}", trained.history)),
         texts={
             "environment.json": _json(environment()),
             "spec.json": _json(spec.model_dump(mode="json", by_alias=True)),
-            "importance.json": _json(trained.importance),
+            "importance.json": _json(fits.judged.importance),
         },
     )
 

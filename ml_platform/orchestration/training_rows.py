@@ -1,9 +1,11 @@
 """The rows of a training set: made of features and labels as of an instant, and read back in the order of a fit."""
 
+from typing import NamedTuple
+
 import polars as pl
 
 from ml_platform.data.lake.tables import Lake
-from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.cut import known_rows, parted, split_rows
 from ml_platform.data.splits.labels import known_labels
 from ml_platform.features.plan import require_one_plan
 from ml_platform.orchestration.resolution import Pipeline
@@ -11,8 +13,26 @@ from ml_platform.orchestration.resolution import Pipeline
 READ = ("features", "validated")
 
 
+class FitRows(NamedTuple):
+    """What a candidate is fitted on: the three parts, and every row known as of the instant (None without a refit)."""
+
+    parts: pl.DataFrame
+    known: pl.DataFrame | None
+
+    @property
+    def learnt(self) -> pl.DataFrame:
+        """The rows that the served fit learns from."""
+        return self.parts.filter(pl.col("part") == "train") if self.known is None else self.known
+
+
 def make_training_set(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
-    """Cut the training set of an as-of partition, each row marked with the table versions it was read at."""
+    """Cut the training set of an as-of partition, each row marked with the table versions it was read at.
+
+    Returns
+    -------
+    (n_rows, ...)
+        As `ml_platform.data.splits.cut.split_rows` makes it, with the rows that only the served fit learns from.
+    """
     spec = pipeline.spec
     return split_rows(
         *_known_rows(pipeline, lake, as_of),
@@ -21,7 +41,28 @@ def make_training_set(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFram
 
 
 def read_training_set(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
-    """Read a training set that was written, in the order it was made in: a fit depends on the order of its rows."""
+    """Read the three parts of a training set that was written, in the order of a fit."""
+    return parted(_read(pipeline, lake, as_of))
+
+
+def read_fit_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> FitRows:
+    """Read all that a candidate of an as-of partition is fitted on."""
+    return fit_rows(pipeline, _read(pipeline, lake, as_of))
+
+
+def fit_rows(pipeline: Pipeline, rows: pl.DataFrame) -> FitRows:
+    """Divide a training set into what its fits learn from.
+
+    Raises
+    ------
+    ContractError
+        If the pipeline asks for a refit, and the training set was written before it held the rows for one.
+    """
+    return FitRows(parted(rows), known_rows(rows) if pipeline.spec.refit == "all" else None)
+
+
+def _read(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
+    """Read a training set in the order it was made in: a fit depends on the order of its rows."""
     rows = lake.read(pipeline.table("training_set"), [as_of])
     return rows.sort(pipeline.spec.event_time, *pipeline.spec.key)
 

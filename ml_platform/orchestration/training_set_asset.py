@@ -8,6 +8,7 @@ import polars as pl
 from ml_platform.data.lake.manifest import manifest_lineage, training_manifest
 from ml_platform.data.lake.tables import Lake
 from ml_platform.data.quality.verdicts import require_trusted
+from ml_platform.data.splits.cut import parted
 from ml_platform.data.splits.leakage import certify
 from ml_platform.data.splits.parts import empty_partitions
 from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
@@ -33,7 +34,7 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     def training_set(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
         as_of = context.partition_key
         rows = _trusted_rows(pipeline, lake, as_of)
-        certificate = certify(rows, pipeline.spec, as_of)
+        certificate = certify(parted(rows), pipeline.spec, as_of)
         table, marked = pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of))
         manifest = training_manifest(lake, pipeline.name, as_of)
         commit = lake.write(table, marked, [as_of], lineage=manifest_lineage(manifest), evolve=True)
@@ -63,6 +64,6 @@ def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, An
     found: dict[str, Any] = {"dagster/partition_row_count": len(rows)}
     for part, count, value in rows.group_by("part").agg(rows=pl.len(), said=number).iter_rows():
         found |= {f"{part}/rows": count, f"{part}/{name}": value}
-    empty = empty_partitions(rows, pipeline.spec.split, pipeline.calendar, as_of)
+    empty = empty_partitions(parted(rows), pipeline.spec.split, pipeline.calendar, as_of)
     named = dict.fromkeys(key for keys in empty.values() for key in keys)
     return found | {"partitions_without_rows": ", ".join(named) or "none"}

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from ml_platform.contracts.errors import BundleDamaged
-from ml_platform.contracts.records import Record, TableVersion
+from ml_platform.contracts.records import Instant, Record, TableVersion
 
 MANIFEST = "manifest.json"
 MODEL = "model.json"  # describes the model and names its files
@@ -31,6 +31,8 @@ FIT = "fit.json"  # models and parameters that were fitted, see `contracts.spec.
 SERVING = "serving.json"  # {"batch_at_most": 1000}; optional
 DECISION = "decision.json"  # {"threshold": 0.31}; optional: from which probability on the answer is yes
 LOOKUPS = "lookups"  # folder of Arrow files
+FitName = Literal["served", "judged", "tuning"]  # the last two have a folder each, where the recipe was refitted
+DEPTH_AT_MOST = 3  # folders and file: `judged/member_gbm/model.txt`
 
 
 def lookup_file(name: str) -> str:
@@ -55,6 +57,12 @@ class Manifest(Record):
         Which rows it was trained, stopped and held out on.
     data : tuple of TableVersion
         Lake tables the model was trained from.
+    learnt_until : datetime or None
+        The instant from which on the version that serves has learnt nothing; None of a bundle that does not know it.
+    newest_learnt_at : datetime or None
+        Event time of the newest row that it has learnt from.
+    learnt_rows : int or None
+        How many rows it has learnt from.
     training_manifest : str or None
         Digest of what its training set was made from; the manifest itself stands with the training set.
     libraries : dict of str to str
@@ -71,6 +79,9 @@ class Manifest(Record):
     code_version: str
     rows_digest: str
     data: tuple[TableVersion, ...]
+    learnt_until: Instant | None = None
+    newest_learnt_at: Instant | None = None
+    learnt_rows: int | None = None
     training_manifest: str | None = None
     libraries: dict[str, str]
     files: dict[str, str]
@@ -109,6 +120,16 @@ class Bundle:
         return json.loads(self.read_bytes(name))
 
     @property
+    def is_refit(self) -> bool:
+        """Whether the fit that serves and the one that was judged are two."""
+        return f"judged/{MODEL}" in self.manifest.files
+
+    def reader(self, fit: FitName) -> Callable[[str], bytes]:
+        """Return what reads the files of one fit: its model, the model's own files, and its encoder."""
+        folder = "" if fit == "served" or not self.is_refit else f"{fit}/"
+        return lambda name: self.read_bytes(f"{folder}{name}")
+
+    @property
     def lookups(self) -> list[str]:
         """Names of the lookups with a snapshot, sorted."""
         paths = [PurePosixPath(name) for name in self.manifest.files]
@@ -128,7 +149,7 @@ def write_bundle(root: Path, files: Mapping[str, bytes], **fields: Any) -> Bundl
     root : Path
         Folder of the bundle; what stands there is replaced, unless it is this very bundle.
     files : mapping of str to bytes
-        Content by name; a name may have one sub folder.
+        Content by name; a name may have up to two sub folders.
     **fields
         The manifest's fields except `files`.
 
@@ -207,8 +228,8 @@ def _read(root: Path, name: str) -> bytes:
 def _check_name(root: Path, name: str) -> None:
     path = PurePosixPath(name)
     is_plain = path.as_posix() == name and not path.is_absolute() and ".." not in path.parts and "\\" not in name
-    if not is_plain or not 1 <= len(path.parts) <= 2 or name in ("", ".", MANIFEST):
-        raise _damaged(root, repr(name), got="a name that is not allowed", expected="<file> or <folder>/<file>")
+    if not is_plain or not 1 <= len(path.parts) <= DEPTH_AT_MOST or name in ("", ".", MANIFEST):
+        raise _damaged(root, repr(name), got="a name that is not allowed", expected="a file in at most two folders")
 
 
 def _put(staged: Path, root: Path, digest: str) -> None:

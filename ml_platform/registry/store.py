@@ -154,6 +154,12 @@ class MlflowStore:
         kept = text if len(text) <= DESCRIPTION_AT_MOST else text[:DESCRIPTION_AT_MOST].rpartition("\n")[0]
         self._client.update_model_version(version.pipeline, str(version.version), kept)
 
+    def amend(self, version: ModelVersion, old: str, new: str) -> None:
+        """Replace a text in the description of a version; does nothing where either is gone."""
+        for each in self._search(version.pipeline):
+            if each.tags.get("digest") == version.digest and old in (each.description or ""):
+                self._client.update_model_version(each.name, each.version, each.description.replace(old, new))
+
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version."""
         self._client.set_registered_model_alias(version.pipeline, alias, str(version.version))

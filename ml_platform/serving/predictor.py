@@ -5,6 +5,7 @@ threads may share one.
 """
 
 import io
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from ml_platform.contracts.records import SignatureField
 from ml_platform.features.encoding import Encoder
 from ml_platform.features.plan import FeaturePlan
 from ml_platform.registry import bundle as files
-from ml_platform.registry.bundle import Bundle, Manifest
+from ml_platform.registry.bundle import Bundle, FitName, Manifest
 from ml_platform.scoring.classes import Class
 from ml_platform.scoring.scorer import Scorer, scorer_of
 
@@ -68,8 +69,13 @@ class Predictor:
     threshold: float | None = None
 
     @classmethod
-    def load(cls, bundle: Bundle) -> "Predictor":
+    def load(cls, bundle: Bundle, fit: FitName = "served") -> "Predictor":
         """Load an opened bundle.
+
+        Parameters
+        ----------
+        fit : {"served", "judged", "tuning"}
+            Which of the fits in it; a bundle that was not refitted has one for all.
 
         Raises
         ------
@@ -79,7 +85,7 @@ class Predictor:
             If the kind of model is none that this version of the platform can serve.
         """
         try:
-            return _read(bundle)
+            return _read(bundle, fit)
         except PlatformError:
             raise
         except Exception as error:
@@ -116,19 +122,20 @@ class Predictor:
         return [] if self.threshold is None else (probabilities >= self.threshold).tolist()
 
 
-def _read(bundle: Bundle) -> Predictor:
+def _read(bundle: Bundle, fit: FitName) -> Predictor:
+    read = bundle.reader(fit)
     has_code = files.FEATURE_CODE in bundle.manifest.files
     code = bundle.read_bytes(files.FEATURE_CODE).decode() if has_code else None
-    described: dict[str, Any] = bundle.read_json(files.MODEL)
+    described: dict[str, Any] = json.loads(read(files.MODEL))
     limits: dict[str, Any] = bundle.read_json(files.SERVING) if files.SERVING in bundle.manifest.files else {}
     return Predictor(
         manifest=bundle.manifest,
         plan=FeaturePlan.from_json(bundle.read_json(files.FEATURES), code),
-        encoder=Encoder.from_json(bundle.read_json(files.ENCODER)),
+        encoder=Encoder.from_json(json.loads(read(files.ENCODER))),
         signature=tuple(SignatureField.model_validate(field) for field in bundle.read_json(files.SIGNATURE)),
         lookups={name: pl.read_ipc(io.BytesIO(bundle.read_bytes(files.lookup_file(name)))) for name in bundle.lookups},
         batch_at_most=msgspec.convert(limits.get("batch_at_most", BATCH_AT_MOST), int),
-        scorer=scorer_of(described, bundle.read_bytes),
+        scorer=scorer_of(described, read),
         task=msgspec.convert(described["task"], Task),
         classes=msgspec.convert(described.get("classes", []), tuple[Class, ...]),
         threshold=_threshold(bundle, described["task"]),

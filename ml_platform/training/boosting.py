@@ -30,7 +30,7 @@ class Boosting:
     columns, categorical : list of str
         Names of the features, and of those that are categories.
     rounds, patience : int
-        At most so many; stopped when so many brought nothing.
+        At most so many; stopped when so many brought nothing. Without rows to stop by, exactly `rounds`.
     """
 
     params: dict[str, Any]
@@ -49,9 +49,9 @@ class Boosted:
     booster : Booster
         With all rounds, of which `rounds` are kept.
     history : list of float
-        Loss on the validation part after each round.
+        Loss on the validation part after each round; empty without one.
     rounds : int
-        Number of the round with the least loss.
+        Number of the round with the least loss; all of them without a validation part.
     """
 
     booster: "Booster"
@@ -64,21 +64,23 @@ class Boosted:
         return _THREADS.sub("[num_threads: 0]", self.booster.model_to_string(num_iteration=self.rounds))
 
     @property
-    def loss(self) -> float:
-        """On the validation part, at the best round."""
-        return self.history[self.rounds - 1]
+    def loss(self) -> float | None:
+        """On the validation part, at the best round; None without one."""
+        return self.history[self.rounds - 1] if self.history else None
 
 
-Boost = Callable[[Boosting, Part, Part, Watch | None], Boosted]
+Boost = Callable[[Boosting, Part, Part | None, Watch | None], Boosted]
 
 
-def boost(boosting: Boosting, train: Part, validation: Part, watch: Watch | None = None) -> Boosted:
+def boost(boosting: Boosting, train: Part, validation: Part | None, watch: Watch | None = None) -> Boosted:
     """Run LightGBM in this process.
 
     Parameters
     ----------
-    train, validation : Part
-        The rows to learn from, and to stop by.
+    train : Part
+        The rows to learn from.
+    validation : Part or None
+        The rows to stop by; None to train exactly `boosting.rounds` rounds.
     watch : function, optional
         Told of each round.
     """
@@ -92,6 +94,8 @@ def boost(boosting: Boosting, train: Part, validation: Part, watch: Watch | None
         categorical_feature=boosting.categorical,
         free_raw_data=True,
     )
+    if validation is None:
+        return Boosted(lgb.train(boosting.params, fitting, num_boost_round=boosting.rounds), [], boosting.rounds)
     stopping = lgb.Dataset(validation.features, validation.labels, weight=validation.weights, reference=fitting)
     evaluations: dict[str, dict[str, list[float]]] = {}
     callbacks: list[Callable[..., Any]] = [

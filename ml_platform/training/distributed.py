@@ -47,7 +47,7 @@ def boost_over(
     threads: int,
     boosting: Boosting,
     train: Part,
-    validation: Part,
+    validation: Part | None,
     watch: Watch | None = None,
 ) -> Boosted:
     """Run LightGBM over several workers; see `boosting.boost`.
@@ -86,7 +86,7 @@ def free_place(_: int) -> tuple[str, int]:
         return _own_host(), int(listening.getsockname()[1])
 
 
-def boost_shard(boosting: Boosting, validation: Part, shard: Shard) -> tuple[str, list[float], int]:
+def boost_shard(boosting: Boosting, validation: Part | None, shard: Shard) -> tuple[str, list[float], int]:
     """Run LightGBM on a share of the rows, together with the other workers."""
     import lightgbm as lgb
 

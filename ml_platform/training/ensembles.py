@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -31,6 +31,14 @@ FloatArray = NDArray[np.float64]
 Fits = Callable[[pl.DataFrame], Trained]
 
 
+class Refits(Protocol):
+    """Fits a recipe again on other rows."""
+
+    def __call__(self, rows: pl.DataFrame, /, *, tuning: Trained) -> Trained:
+        """Fit with what the tuning fit chose held fixed."""
+        ...
+
+
 @dataclass(frozen=True)
 class Member:
     """A fitted member of an ensemble.
@@ -39,18 +47,31 @@ class Member:
     ----------
     trained : Trained
         The fit on the training set's own parts.
+    refits : tuple of Trained
+        The judged fit and the served fit; none where the pipeline does not refit.
+    twin : Trained or None
+        The fit with another seed, where one was asked for.
     out_of_fold : (n_predicted,) or (n_predicted, n_classes) array or None
         What fits in the folds said of the rows they did not see, in the folds' order; only a stack needs it.
     """
 
     trained: Trained
     out_of_fold: FloatArray | None = None
+    refits: tuple[Trained, ...] = ()
+    twin: Trained | None = None
 
 
 def fit_member(
-    rows: pl.DataFrame, fit: Fits, folds: Sequence[pl.DataFrame] = (), executor: Executor | None = None
+    rows: pl.DataFrame,
+    fit: Fits,
+    folds: Sequence[pl.DataFrame] = (),
+    executor: Executor | None = None,
+    *,
+    twin: Fits | None = None,
+    refit: Refits | None = None,
+    refit_on: Sequence[pl.DataFrame] = (),
 ) -> Member:
-    """Fit one member.
+    """Fit one member, and its seed twin where one is asked for.
 
     Parameters
     ----------
@@ -62,13 +83,28 @@ def fit_member(
         As `out_of_fold.fold_sets` gives them; none where no stack asks for them.
     executor : Executor, optional
         Where the member and its folds are fitted; one after another in this process without one.
+    twin : function, optional
+        As `fit`, with another seed.
+    refit : function, optional
+        From rows and the fit on `rows` to a fit with what that one chose held fixed, as `refit_model`.
+    refit_on : sequence of (n_rows, ...)
+        The rows of each refit.
     """
+    runs = executor or LocalExecutor()
     asked = [_Asked("the fit", rows, is_fold=False)]
     asked += [_Asked(f"fold {number}", fold, is_fold=True) for number, fold in enumerate(folds, 1)]
-    whole, *in_folds = results((executor or LocalExecutor()).map(partial(_fit, fit=fit), asked))
+    whole, *in_folds = results(runs.map(partial(_fit, fit=fit), asked))
     classes = whole.trained.classes
     said = [_over(each.out_of_fold, each.trained.classes, classes) for each in in_folds if each.out_of_fold is not None]
-    return Member(whole.trained, np.concatenate(said) if said else None)
+    again: list[Member] = []
+    if refit is not None and refit_on:
+        wanted = [_Asked(f"refit {number}", each, is_fold=False) for number, each in enumerate(refit_on, 1)]
+        again = results(runs.map(partial(_fit, fit=partial(refit, tuning=whole.trained)), wanted))
+    refits = tuple(each.trained for each in again)
+    other = None
+    if twin is not None:
+        [other] = results(runs.map(partial(_fit, fit=twin), [_Asked("the seed twin", rows, is_fold=False)]))
+    return Member(whole.trained, np.concatenate(said) if said else None, refits, other and other.trained)
 
 
 def join_members(
@@ -102,27 +138,75 @@ def join_members(
         If the members encode features in different ways, or predict other rows than the folds'.
     """
     chosen = {name: members[name] for name in ensemble.of}
-    encoder, classes = _one_encoder(chosen), next(iter(chosen.values())).trained.classes
+    fits = {name: member.trained for name, member in chosen.items()}
+    encoder, classes = _one_encoder(fits), next(iter(fits.values())).classes
     validation = rows.filter(pl.col("part") == "validation")
     labels, is_known = _numbers(validation["label"], classes)
     matrix = encoder.encode(validation)[is_known]
-    said = {name: member.trained.scorer(matrix) for name, member in chosen.items()}
+    said = {name: each.scorer(matrix) for name, each in fits.items()}
     description: dict[str, Any] = {
         "kind": KIND,
         "how": ensemble.kind,
         "task": task,
-        "members": {name: json.loads(member.trained.files[DESCRIPTION]) for name, member in chosen.items()},
-        **({"classes": list(classes)} if classes else {}),
+        **_described(fits),
         **_fitted(ensemble, chosen, labels, said, task, quantile, folds),
     }
+    loss = loss_of(labels, join(said, description), task, quantile)
+    notes = (_told(description["how"], description["coefficients"]), *_notes(fits))
+    return _joined(fits, encoder, description, loss, notes)
+
+
+def join_refits(refits: Mapping[str, Trained], tuning: Trained) -> Trained:
+    """Join fits of the members on other rows, with the coefficients that the tuning fit of the ensemble chose.
+
+    Parameters
+    ----------
+    refits : mapping of str to Trained
+        Each member's fit on the same rows.
+    tuning : Trained
+        The ensemble as `join_members` made it.
+
+    Raises
+    ------
+    ContractError
+        If the members encode features in different ways.
+    """
+    description: dict[str, Any] = json.loads(tuning.files[DESCRIPTION])
+    chosen = {name: refits[name] for name in description["members"]}
+    described = {**description, **_described(chosen)}
+    if "intercept" in description and description.get("classes") != described.get("classes"):
+        described["intercept"] = _intercepts(description, described["classes"])
+    return _joined(chosen, _one_encoder(chosen), described, tuning.loss, tuple(_notes(chosen)))
+
+
+def _intercepts(description: Mapping[str, Any], classes: Sequence[Class]) -> list[float]:
+    """Return a stack's intercept of each class; one that the tuning fit did not know gets their mean."""
+    known = dict(zip(description["classes"], description["intercept"], strict=True))
+    mean = float(np.mean(description["intercept"]))
+    return [known.get(label, mean) for label in classes]
+
+
+def _described(fits: Mapping[str, Trained]) -> dict[str, Any]:
+    classes = next(iter(fits.values())).classes
+    return {
+        "members": {name: json.loads(each.files[DESCRIPTION]) for name, each in fits.items()},
+        **({"classes": list(classes)} if classes else {}),
+    }
+
+
+def _joined(
+    fits: Mapping[str, Trained], encoder: Encoder, description: dict[str, Any], loss: float, notes: tuple[str, ...]
+) -> Trained:
+    coefficients = description["coefficients"]
     return Trained(
-        files=_files(chosen) | {DESCRIPTION: json.dumps(description, sort_keys=True).encode()},
+        files=_files(fits) | {DESCRIPTION: json.dumps(description, sort_keys=True).encode()},
         encoder=encoder,
-        importance=_importance(chosen, description["coefficients"]),
-        loss=loss_of(labels, join(said, description), task, quantile),
-        params={"ensemble": ensemble.kind} | _shown(chosen, description["coefficients"]),
-        notes=(_told(description["how"], description["coefficients"]), *_notes(chosen)),
-        classes=classes,
+        importance=_importance(fits, coefficients),
+        loss=loss,
+        params={"ensemble": description["how"]} | _shown(fits, coefficients),
+        notes=notes,
+        classes=next(iter(fits.values())).classes,
+        warnings=tuple(f"{name}: {warning}" for name, each in fits.items() for warning in each.warnings),
     )
 
 
@@ -205,8 +289,8 @@ def _numbers(labels: pl.Series, classes: Sequence[Class]) -> tuple[FloatArray, N
     return numbers[is_known], is_known
 
 
-def _one_encoder(members: Mapping[str, Member]) -> Encoder:
-    encoders = [member.trained.encoder for member in members.values()]
+def _one_encoder(members: Mapping[str, Trained]) -> Encoder:
+    encoders = [member.encoder for member in members.values()]
     if any(each != encoders[0] for each in encoders):
         raise ContractError.because(
             f"members {', '.join(members)}", got="features encoded in different ways",
@@ -215,35 +299,35 @@ def _one_encoder(members: Mapping[str, Member]) -> Encoder:
     return encoders[0]
 
 
-def _files(members: Mapping[str, Member]) -> dict[str, bytes]:
+def _files(members: Mapping[str, Trained]) -> dict[str, bytes]:
     return {
         member_file(name, file): content
         for name, member in members.items()
-        for file, content in member.trained.files.items()
+        for file, content in member.files.items()
         if file != DESCRIPTION
     }
 
 
-def _importance(members: Mapping[str, Member], coefficients: Mapping[str, float]) -> dict[str, float]:
+def _importance(members: Mapping[str, Trained], coefficients: Mapping[str, float]) -> dict[str, float]:
     """Give each feature's share in the members' importance, a member's counted by its coefficient."""
     total = sum(coefficients.values()) or 1.0
     shares: dict[str, float] = {}
     for name, member in members.items():
-        of_all = sum(member.trained.importance.values()) or 1.0
-        for feature, value in member.trained.importance.items():
+        of_all = sum(member.importance.values()) or 1.0
+        for feature, value in member.importance.items():
             shares[feature] = shares.get(feature, 0.0) + coefficients[name] / total * value / of_all
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
-def _shown(members: Mapping[str, Member], coefficients: Mapping[str, float]) -> dict[str, Any]:
+def _shown(members: Mapping[str, Trained], coefficients: Mapping[str, float]) -> dict[str, Any]:
     shown: dict[str, Any] = {f"{name}.coefficient": round(value, 6) for name, value in coefficients.items()}
     return shown | {
-        f"{name}.{param}": value for name, member in members.items() for param, value in member.trained.params.items()
+        f"{name}.{param}": value for name, member in members.items() for param, value in member.params.items()
     }
 
 
-def _notes(members: Mapping[str, Member]) -> list[str]:
-    return [f"{name}: {note}" for name, member in members.items() for note in member.trained.notes]
+def _notes(members: Mapping[str, Trained]) -> list[str]:
+    return [f"{name}: {note}" for name, member in members.items() for note in member.notes]
 
 
 def _told(how: str, coefficients: Mapping[str, float]) -> str:

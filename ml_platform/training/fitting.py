@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 
 from ml_platform.contracts.metrics import Task
-from ml_platform.contracts.spec import Model
+from ml_platform.contracts.spec import Model, TreeModel
 from ml_platform.scoring.scorer import DESCRIPTION, scorer_of
 from ml_platform.training.boosting import Boost, boost
 from ml_platform.training.calibration import calibrated
 from ml_platform.training.losses import loss_of
-from ml_platform.training.parts import prepare
+from ml_platform.training.parts import Parts, prepare, prepare_whole
 from ml_platform.training.trainer import Learned, Trained, Trainer, Watch
 
 
@@ -55,15 +55,66 @@ def fit_model(
     """
     parts = prepare(rows, columns, model, task, event_time)
     fit = _trainer(model.kind, run)(parts, model, watch)
-    description = {**fit.description, "task": task, **({"classes": list(parts.classes)} if parts.classes else {})}
+    description, validation = _description(fit, parts), parts.validation
+    assert validation is not None  # noqa: S101 - `prepare` makes both parts
     loss, notes = fit.loss, (*parts.notes, *fit.notes, *_stopped(fit, model))
     if model.calibration is not None or loss is None:
-        predicted = scorer_of(description, fit.files.__getitem__)(parts.validation.features)
-        loss = loss_of(parts.validation.labels, predicted, task, getattr(model, "quantile", None))
+        predicted = scorer_of(description, fit.files.__getitem__)(validation.features)
+        loss = loss_of(validation.labels, predicted, task, getattr(model, "quantile", None))
         if model.calibration is not None:
-            found = calibrated(model.calibration, parts.validation.labels, predicted, loss)
+            found = calibrated(model.calibration, validation.labels, predicted, loss)
             description["calibration"], loss, notes = found.calibration, found.loss, (*notes, found.note)
-    order = np.argsort(-fit.importance, kind="stable")
+    return _trained(fit, parts, model, description, loss, notes)
+
+
+def refit_model(
+    rows: pl.DataFrame,
+    columns: list[str],
+    model: Model,
+    task: Task,
+    tuning: Trained,
+    *,
+    event_time: str | None = None,
+    run: Boost = boost,
+) -> Trained:
+    """Fit the same recipe on more rows, with what the tuning fit chose held fixed: its rounds and its calibration.
+
+    Parameters
+    ----------
+    rows : (n_rows, ...)
+        All rows to learn from, whatever their part: the columns and `label`.
+    tuning : Trained
+        The fit that chose.
+    columns, model, task, event_time, run
+        As in `fit_model`.
+
+    Raises
+    ------
+    NotEnoughRows
+        If all labels are the same.
+    ContractError
+        If the rows do not fit the model's options, or a prediction for them is not finite.
+    """
+    parts = prepare_whole(rows, columns, model, task, event_time)
+    fixed = model.model_copy(update={"rounds": tuning.rounds}) if isinstance(model, TreeModel) else model
+    fit = _trainer(model.kind, run)(parts, fixed, None)
+    description = _description(fit, parts)
+    predicted = scorer_of(description, fit.files.__getitem__)(parts.train.features)
+    loss_of(parts.train.labels, predicted, task, getattr(model, "quantile", None))  # raises if one is not finite
+    if (calibration := json.loads(tuning.files[DESCRIPTION]).get("calibration")) is not None:
+        description["calibration"] = calibration
+    return _trained(fit, parts, model, description, tuning.loss, (*parts.notes, *fit.notes))
+
+
+def _description(fit: Learned, parts: Parts) -> dict[str, Any]:
+    classes = {"classes": list(parts.classes)} if parts.classes else {}
+    return {**fit.description, "task": parts.task, **classes}
+
+
+def _trained(
+    fit: Learned, parts: Parts, model: Model, description: dict[str, Any], loss: float, notes: tuple[str, ...]
+) -> Trained:
+    order, columns = np.argsort(-fit.importance, kind="stable"), parts.encoder.columns
     return Trained(
         files={**fit.files, DESCRIPTION: json.dumps(description, sort_keys=True).encode()},
         encoder=parts.encoder,

@@ -35,7 +35,7 @@ def fit_lightgbm(parts: Parts, model: LightGBMModel, watch: Watch | None = None,
         files={FILE: boosted.text.encode()},
         description={"kind": "lightgbm", "file": FILE},
         importance=boosted.booster.feature_importance("gain", iteration=boosted.rounds).astype(np.float64),
-        loss=boosted.loss if parts.validation.weights is None else None,
+        loss=boosted.loss if parts.validation is not None and parts.validation.weights is None else None,
         rounds=boosted.rounds,
         history=boosted.history,
     )

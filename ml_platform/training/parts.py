@@ -51,8 +51,11 @@ class Parts:
         What the label is.
     classes : tuple
         Of a multiclass task the labels of train, in their order; else empty.
-    train, validation : Part
-        The weights of validation know classes, not age: it is newer than all of train.
+    train : Part
+        The rows to learn from.
+    validation : Part or None
+        The rows to stop by, whose weights know classes, not age: they are newer than all of train. None of a refit,
+        whose rounds are fixed.
     notes : tuple of str
         What people should know of the rows.
     """
@@ -61,7 +64,7 @@ class Parts:
     task: Task
     classes: tuple[Class, ...]
     train: Part
-    validation: Part
+    validation: Part | None
     notes: tuple[str, ...] = ()
 
 
@@ -101,6 +104,30 @@ def prepare(
         for part, numbers, weight in zip((train, validation), labels, weights, strict=True)
     ]
     return Parts(encoder, task, classes, *parts, notes=(*notes, *_empty_features(encoder, parts[0])))
+
+
+def prepare_whole(
+    rows: pl.DataFrame, columns: Sequence[str], model: Model, task: Task, event_time: str | None = None
+) -> Parts:
+    """Encode all rows as rows to learn from: what a refit takes, which stops at a fixed round.
+
+    Parameters
+    ----------
+    rows : (n_rows, ...)
+        The columns and `label`; which part a row belongs to does not matter.
+    event_time : str, optional
+        As in `prepare`, which raises the same errors.
+    """
+    _refuse_one_label("rows of the refit", rows, task)
+    classes = ordered(rows["label"].unique().drop_nulls()) if task == "multiclass" else ()
+    encoder, labels = Encoder.fit(rows, columns), _numbers(rows["label"], classes)
+    by_class = class_weights(model, labels, task, classes)
+    weights = None if by_class is None else by_class[labels.astype(np.intp)]
+    by_age = recency_weights(model, rows, event_time)
+    if by_age is not None:
+        weights = by_age if weights is None else weights * by_age
+    train = Part(encoder.encode(rows), labels, weights)
+    return Parts(encoder, task, classes, train, None, notes=_empty_features(encoder, train))
 
 
 def _numbers(labels: pl.Series, classes: Sequence[Class]) -> FloatArray:

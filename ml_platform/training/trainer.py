@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import polars as pl
@@ -33,9 +33,9 @@ class Trained:
         Of each feature, in a unit of the model's kind (total gain of trees, spread of a linear model's scores); largest
         first.
     loss : float
-        On the validation part, of what is served, every row counting once: log loss, the root of the mean squared
-        error, or the pinball loss of a quantile. A calibrated model's is that of rows its calibration was not fitted
-        on.
+        On the validation part, every row counting once: log loss, the root of the mean squared error, or the pinball
+        loss of a quantile. A calibrated model's is that of rows its calibration was not fitted on. A refit has learnt
+        from that part, so its loss is that of the tuning fit.
     rounds : int or None
         Boosting rounds kept; None of a model without rounds.
     history : list of float
@@ -44,6 +44,8 @@ class Trained:
         The parameters that the model was fitted with, as people should see them.
     notes : tuple of str
         Sentences about how it came about.
+    warnings : tuple of str
+        Sentences about what makes it doubtful.
     classes : tuple
         Of a multiclass model, in the order of its predictions; else empty.
     """
@@ -57,6 +59,7 @@ class Trained:
     params: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     classes: tuple[Class, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -71,6 +74,52 @@ class Trained:
         (n_rows,) array, or (n_rows, n_classes) of a multiclass model
         """
         return self.scorer(self.encoder.encode(features))
+
+
+@dataclass(frozen=True)
+class FitSet:
+    """The three fits of one recipe; without a refit all three are the tuning fit.
+
+    Parameters
+    ----------
+    tuning : Trained
+        On train; rounds, calibration, threshold and ensemble weights come from it and validation.
+    judged : Trained
+        With those fixed, on train and validation: what metrics and gates look at, on the holdout.
+    served : Trained
+        With those fixed, on every row known at the as-of: what predicts.
+    """
+
+    tuning: Trained
+    judged: Trained
+    served: Trained
+
+    @classmethod
+    def of_one(cls, trained: Trained) -> "FitSet":
+        """Return the set of a recipe that is not refitted."""
+        return cls(trained, trained, trained)
+
+    @property
+    def is_refit(self) -> bool:
+        """Whether the three are fits of their own."""
+        return self.served is not self.tuning
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All that is to be said of the tuning fit, and what the other two add to it."""
+        return (*self.tuning.notes, *self._added("notes"))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the tuning fit doubtful, and what the other two add to it."""
+        return (*self.tuning.warnings, *self._added("warnings"))
+
+    def _added(self, what: Literal["notes", "warnings"]) -> list[str]:
+        others = {"judged": self.judged, "served": self.served} if self.is_refit else {}
+        known = getattr(self.tuning, what)
+        return [
+            f"{name} fit: {each}" for name, fit in others.items() for each in getattr(fit, what) if each not in known
+        ]
 
 
 @dataclass(frozen=True)
@@ -104,7 +153,7 @@ class Trainer(Protocol):
     """Fits one kind of model; `model` is the part of the spec for this kind."""
 
     def __call__(self, parts: Parts, model: Any, watch: Watch | None = None) -> Learned:
-        """Fit on the train part, stop on the validation part.
+        """Fit on the train part; stop on the validation part, or without one after the model's `rounds`.
 
         Parameters
         ----------

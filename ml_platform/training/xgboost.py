@@ -39,6 +39,9 @@ def fit_xgboost(parts: Parts, model: XGBoostModel, watch: Watch | None = None) -
     callbacks = (
         [] if watch is None else [_watching(watch, params["eval_metric"])]
     )  # first: one that stops ends the list
+    if parts.validation is None:
+        booster = xgb.train(params, _matrix(parts, parts.train), num_boost_round=model.rounds)
+        return _learned(booster, parts, model.rounds)
     callbacks.append(xgb.callback.EarlyStopping(rounds=model.patience, save_best=True))
     booster = xgb.train(
         params,
@@ -50,14 +53,21 @@ def fit_xgboost(parts: Parts, model: XGBoostModel, watch: Watch | None = None) -
         verbose_eval=False,
     )
     losses = history["validation"][params["eval_metric"]]
+    loss = losses[booster.best_iteration] if parts.validation.weights is None else None
+    return _learned(booster, parts, booster.best_iteration + 1, loss, losses)
+
+
+def _learned(
+    booster: "xgb.Booster", parts: Parts, rounds: int, loss: float | None = None, history: list[float] | None = None
+) -> Learned:
     gains = booster.get_score(importance_type="total_gain")
     return Learned(
         files={FILE: bytes(booster.save_raw("json"))},
         description={"kind": "xgboost", "file": FILE},
         importance=np.array([gains.get(f"f{place}", 0.0) for place in range(len(parts.encoder.columns))]),
-        loss=losses[booster.best_iteration] if parts.validation.weights is None else None,
-        rounds=booster.best_iteration + 1,
-        history=losses,
+        loss=loss,
+        rounds=rounds,
+        history=history or [],
     )
 
 

@@ -16,8 +16,9 @@ from ml_platform.authoring.span import (
     first_of,
 )
 from ml_platform.contracts.errors import NotEnoughRows
-from ml_platform.contracts.spec import Partitions
+from ml_platform.contracts.spec import Partitions, Split
 from ml_platform.contracts.spec.partitions import Cadence
+from ml_platform.data.calendar import Calendar
 
 START = date(2024, 1, 10)
 NO_TIME, DAY = timedelta(0), timedelta(days=1)
@@ -61,8 +62,9 @@ def test_a_split_always_fits_its_data(days: int, every: Cadence, delay: int) -> 
     except NotEnoughRows:
         assert days < 3 * delay + (3 * PARTITIONS_AT_LEAST + 2) * 31
         return
-    assert min(span.train, span.held_out) >= 1
-    assert timedelta(days=span.train + 2 * span.held_out + 3 * span.delay) <= span.as_of - span.first
+    assert min(span.train_at_least, span.held_out) >= 1
+    assert timedelta(days=span.train_at_least + 2 * span.held_out + 3 * span.delay) <= span.as_of - span.first
+    assert span.train_at_least <= span.history <= span.train
 
 
 @pytest.mark.parametrize(("days", "is_enough"), [(PARTITIONS_AT_LEAST + 2, False), (PARTITIONS_AT_LEAST + 3, True)])
@@ -86,13 +88,34 @@ def test_what_is_held_out_has_rows_for_a_gate(rows: float, held_out: int | None)
         assert choose_span(_days(6, int(rows)), "day", NO_TIME).held_out == held_out
 
 
+@pytest.mark.parametrize("rows", [10, 40, 200, 1000])  # of a day
+def test_two_thirds_of_the_months_of_two_years_can_be_trained(rows: int) -> None:
+    """Parts are as long as a gate needs, no share of the calendar: a model is due long before the second year."""
+    span = choose_span(_days(730, rows), "month", DAY)
+    split = Split.model_validate(
+        {"train": f"{span.train}d", "train_at_least": f"{span.train_at_least}d", "validation": f"{span.held_out}d",
+         "holdout": f"{span.held_out}d", "embargo": f"{span.delay}d", "label_delay": f"{span.delay}d"}
+    )  # fmt: skip
+    needed = split.span - split.train + split.train_at_least
+    calendar = Calendar(Partitions(every="month", start=span.start, end=span.end))
+    every = calendar.keys()
+    months = [key for key in every if key <= span.as_of.isoformat()]
+    trainable = [key for key in months if calendar.as_of(key) - needed >= calendar.as_of(span.first.isoformat())]
+    assert len(trainable) >= 2 / 3 * 24
+
+
+@pytest.mark.parametrize(("rows", "held_out"), [(40, 14), (100, 7), (900, 7), (50_000, 7)])
+def test_a_holdout_of_days_is_a_week_or_as_many_as_a_gate_needs(rows: int, held_out: int) -> None:
+    assert choose_span(_days(365, rows), "day", DAY).held_out == held_out
+
+
 def test_a_partition_that_the_files_cut_is_no_part_of_the_split() -> None:
     """An export that ended at three in the morning: its last day is loaded, and trained on once it is whole."""
     rows = _days(30, 1000) | {START: 249, START + timedelta(days=30): 10}
     span = choose_span(rows, "day", NO_TIME)
     assert (span.start, span.first) == (START, START + DAY)
     assert (span.as_of, span.last) == (START + timedelta(days=30), START + timedelta(days=30))
-    assert span.train + 2 * span.held_out == 29
+    assert span.history + 2 * span.held_out == 29
     assert choose_span(rows | {START: 250}, "day", NO_TIME).first == START
 
 

@@ -15,7 +15,7 @@ from ml_platform.contracts.errors import ContractError, NotEnoughRows
 from ml_platform.contracts.spec import Partitions, Split
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.lake.tables import PARTITION
-from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.cut import parted, split_rows
 from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART, PARTS, boundaries
 
 CALENDAR = Calendar(Partitions(start=date(2013, 1, 1), end=date(2014, 1, 1), timezone="America/New_York"))
@@ -49,6 +49,10 @@ def _labels(known: Sequence[datetime | None], first: int = 0) -> pl.DataFrame:
 
 
 def _cut(features: pl.DataFrame, labels: pl.DataFrame, split: Split, as_of: str = AS_OF) -> pl.DataFrame:
+    return parted(_whole(features, labels, split, as_of))
+
+
+def _whole(features: pl.DataFrame, labels: pl.DataFrame, split: Split, as_of: str = AS_OF) -> pl.DataFrame:
     return split_rows(features, labels, key=["id"], event_time="at", split=split, calendar=CALENDAR, as_of=as_of)
 
 

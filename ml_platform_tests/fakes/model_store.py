@@ -77,6 +77,12 @@ class InMemoryModelStore:
         """Keep the text under `descriptions`."""
         self.descriptions[version.pipeline, version.version] = text
 
+    def amend(self, version: ModelVersion, old: str, new: str) -> None:
+        """Replace a text in what `descriptions` holds of the version with this digest."""
+        place = version.pipeline, version.version
+        if place in self.descriptions and self.version(*place).digest == version.digest:
+            self.descriptions[place] = self.descriptions[place].replace(old, new)
+
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version."""
         known = self.version(version.pipeline, version.version)

@@ -50,7 +50,9 @@ def test_each_kind_learns_each_task(kind: str, task: Task) -> None:
     """The loss that is told is that of what is served, far below the best constant's; the holdout has no influence."""
     rows = ROWS[task]
     trained = fit_model(rows, COLUMNS, _model(kind), task)
-    labels = prepare(rows, COLUMNS, _model(kind), task).validation.labels
+    validation = prepare(rows, COLUMNS, _model(kind), task).validation
+    assert validation is not None
+    labels = validation.labels
     assert trained.loss == pytest.approx(
         loss_of(labels, trained.predict(rows.filter(IS_VALIDATION)), task), abs=1e-6, rel=1e-6
     )

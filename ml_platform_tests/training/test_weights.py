@@ -100,6 +100,7 @@ def test_class_and_age_multiply_in_train_and_validation_knows_classes_alone() ->
     assert by_age is not None
     assert parts.train.weights is not None
     np.testing.assert_allclose(parts.train.weights, by_age * np.where(parts.train.labels == 1, 3, 1))
+    assert parts.validation is not None
     assert parts.validation.weights is not None
     assert set(parts.validation.weights.tolist()) == {1.0, 3.0}
 

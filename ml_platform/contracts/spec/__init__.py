@@ -6,7 +6,16 @@ Put a field here when an author should decide it. What needs the author's Python
 
 from ml_platform.contracts.spec.features import Features, Lookup, RowsWindow, WindowFeature
 from ml_platform.contracts.spec.fit import Fit
-from ml_platform.contracts.spec.gates import AnyGate, Costs, Decide, Gate, OwnMetric, PlausibleGate, ServedGate
+from ml_platform.contracts.spec.gates import (
+    AnyGate,
+    Costs,
+    Decide,
+    Gate,
+    OwnMetric,
+    PlausibleGate,
+    ServedFitGate,
+    ServedGate,
+)
 from ml_platform.contracts.spec.models import (
     Approval,
     Choices,
@@ -57,6 +66,7 @@ __all__ = [
     "Retrain",
     "RowsWindow",
     "Search",
+    "ServedFitGate",
     "ServedGate",
     "Serving",
     "Source",

@@ -10,11 +10,13 @@ class Fit(SpecPart):
     """What a version was fitted with, kept in its bundle so that the fit can be done again.
 
     `models` have every parameter resolved and search no more; `spec` is the whole pipeline as JSON has it; `notes` are
-    sentences on how the parameters came about, and `told` are those of the fit on itself.
+    sentences on how the parameters came about, `told` are those of the fit on itself, and `warnings` say what makes it
+    doubtful.
     """
 
     models: dict[ModelName, Model]
     ensemble: Ensemble | None
     notes: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     spec: dict[str, Any]

@@ -9,6 +9,7 @@ from ml_platform.contracts.spec.parts import Names, PythonPath, SomeDays, SpecPa
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+SHARE_OF_BASELINE = 0.01  # of the best baseline's loss: the margin where no gate names one
 
 
 class Gate(SpecPart):
@@ -121,6 +122,29 @@ class PlausibleGate(SpecPart):
     def stem(self) -> str:
         """What the names of all such gates on this metric begin with."""
         return f"{self.metric}_not_too_good_to_be_true"
+
+
+class ServedFitGate(SpecPart):
+    """Whether the fit that serves is no worse on the holdout than the one that was judged there.
+
+    A pipeline with `refit: all` has it without declaring it. The served fit has learnt from the holdout, so that being
+    better there proves nothing; being worse by more than the margin shows that something went wrong in the refit. The
+    margin is that of the gate on the same loss against the champion, else 1 % of the best baseline's loss.
+    """
+
+    kind: Literal["served_fit"] = "served_fit"
+    metric: str
+    worse_by_at_most: NotNegative | None = None
+
+    @property
+    def bound(self) -> float:
+        """The one number that the gate names: the margin, or its share of the best baseline's loss."""
+        return SHARE_OF_BASELINE if self.worse_by_at_most is None else self.worse_by_at_most
+
+    @property
+    def name(self) -> str:
+        """A statement that is true when the gate passes; names the asset check."""
+        return "served_fit_not_worse_than_judged"
 
 
 def _kind(value: Any) -> Any:

@@ -6,12 +6,12 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ml_platform.contracts.metrics import LOSS_OF, METRIC_NAMES, MetricName
 from ml_platform.contracts.spec.features import STAGES, TABLES, Features
-from ml_platform.contracts.spec.gates import AnyGate, Decide, OwnMetric
+from ml_platform.contracts.spec.gates import AnyGate, Decide, Gate, OwnMetric, ServedFitGate
 from ml_platform.contracts.spec.models import Approval, Ensemble, Model, ModelName, Training, TreeModel
 from ml_platform.contracts.spec.partitions import Label, Partitions, Split
 from ml_platform.contracts.spec.parts import NAME, Names, Owner, PythonPath, SpecPart
 from ml_platform.contracts.spec.sources import Quality, Source
-from ml_platform.contracts.spec.watching import Monitoring, Retrain, Serving
+from ml_platform.contracts.spec.watching import COOL_DOWN, Monitoring, Retrain, Serving
 
 __all__ = ["STAGES", "TABLES", "PipelineSpec"]
 
@@ -23,8 +23,10 @@ def _mode(value: Any) -> Any:
 class PipelineSpec(SpecPart):
     """One pipeline, from a source to an endpoint.
 
-    Several `models` answer as the `ensemble` says. `approval: manual` is short for `{mode: manual}`. `tracking` names
-    the sinks that get what MLflow gets.
+    Several `models` answer as the `ensemble` says. With `refit: all` the version that serves has learnt from every row
+    whose label was known at its as-of, by the rounds, calibration, threshold and weights that validation chose; gates
+    judge the same recipe fitted without the holdout. `approval: manual` is short for `{mode: manual}`. `tracking`
+    names the sinks that get what MLflow gets.
     """
 
     name: Annotated[str, Field(pattern=NAME)]
@@ -42,6 +44,7 @@ class PipelineSpec(SpecPart):
     models: Annotated[dict[ModelName, Model], Field(min_length=1)]
     ensemble: Ensemble | None = None
     training: Training = Training()
+    refit: Literal["none", "all"] = "none"
     decide: Decide = Decide()
     metrics: dict[Annotated[str, Field(pattern=NAME)], OwnMetric] = {}
     gates: Annotated[list[AnyGate], Field(min_length=1)]
@@ -63,6 +66,40 @@ class PipelineSpec(SpecPart):
         if taken := [name for name in self.metrics if name in METRIC_NAMES]:
             raise ValueError(f"expected metrics under names of their own, got {', '.join(taken)}")
         return self
+
+    @model_validator(mode="after")
+    def _champion_has_not_seen_the_holdout(self) -> Self:
+        cool_down, holdout = self.retrain.cool_down, self.split.holdout
+        if self.refit == "all" and self.retrain.when and cool_down is not None and cool_down < holdout:
+            raise ValueError(
+                f"expected retrain.cool_down of at least split.holdout ({holdout.days}d) with refit: all, got "
+                f"{cool_down.days}d: a champion that has learnt from the holdout cannot be compared on it"
+            )
+        return self
+
+    @property
+    def retraining(self) -> Retrain:
+        """The retrain policy with its cool-down: 7 days, or the holdout where that is longer."""
+        cool_down = self.retrain.cool_down
+        if cool_down is None:
+            cool_down = max(COOL_DOWN, self.split.holdout) if self.refit == "all" else COOL_DOWN
+        return self.retrain.model_copy(update={"cool_down": cool_down})
+
+    @property
+    def loss_margin(self) -> float | None:
+        """By how much a candidate's loss may be worse than the champion's; None if no gate says so."""
+        margins = (
+            gate.worse_by_at_most
+            for gate in self.gates
+            if isinstance(gate, Gate) and gate.metric == self.loss and gate.versus == "champion" and gate.per is None
+        )
+        return min((margin for margin in margins if margin is not None), default=None)
+
+    @property
+    def all_gates(self) -> list[AnyGate | ServedFitGate]:
+        """The gates of the spec, and the one that `refit: all` brings."""
+        implied = [ServedFitGate(metric=self.loss, worse_by_at_most=self.loss_margin)] if self.refit == "all" else []
+        return [*self.gates, *implied]
 
     @property
     def members(self) -> list[str]:

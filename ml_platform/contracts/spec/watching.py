@@ -7,6 +7,8 @@ from pydantic import Field
 
 from ml_platform.contracts.spec.parts import Days, SomeDays, SpecPart
 
+COOL_DOWN = timedelta(days=7)
+
 
 class Monitoring(SpecPart):
     """How the deployed model's inputs are watched: window, and the index beyond which a column has drifted.
@@ -21,10 +23,13 @@ class Monitoring(SpecPart):
 
 
 class Retrain(SpecPart):
-    """When drift asks for a new model: never within `cool_down` of another request's as-of."""
+    """When drift asks for a new model: never within `cool_down` of another request's as-of.
+
+    Left out it is 7 days; with `refit: all` as long as the holdout where that is longer.
+    """
 
     when: list[Literal["drift"]] = ["drift"]
-    cool_down: Days = timedelta(days=7)
+    cool_down: Days | None = None
 
 
 class Serving(SpecPart):

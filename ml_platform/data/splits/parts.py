@@ -16,6 +16,8 @@ DAY = "day"
 LABEL = "label"
 KNOWN_AT = "label_known_at"
 PARTS = ("train", "validation", "holdout")
+REFIT = "refit"  # known as of the instant, but in no part: embargo rows, and labels that came after their part's limit
+SERVED_LABEL = "label_at_as_of"  # the newest label known at the as-of instant, from which the served fit learns
 _ALL = "all parts"
 _HINTS = {
     "time": "give a longer split.label_delay or split.embargo if labels come later than that",
@@ -36,6 +38,16 @@ def known_before(split: Split, calendar: Calendar, key: str) -> dict[str, dateti
         return dict.fromkeys(PARTS, as_of)
     start = {part: start for part, (start, _) in boundaries(split, calendar, key).items()}
     return {"train": start["validation"], "validation": start["holdout"], "holdout": as_of}
+
+
+def learnt_until(split: Split, calendar: Calendar, key: str, *, is_refit: bool) -> datetime:
+    """Return the instant from which on a version as of `key` has learnt nothing.
+
+    A refit learns from all that was known; without one nothing after validation is learnt from, unless rows were dealt
+    to the parts and time orders none of them.
+    """
+    parts = boundaries(split, calendar, key)
+    return parts["holdout"][1] if is_refit or split.kind != "time" else parts["validation"][1]
 
 
 def empty_partitions(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ml_platform.contracts.records import Bounds
 from ml_platform.validation.plots import table, verdict_table
 from ml_platform.validation.report.checklist import checklist_table
-from ml_platform.validation.report.facts import Facts
+from ml_platform.validation.report.facts import NO_NUMBER_YET, Facts
 from ml_platform.validation.report.page import number, words
 from ml_platform.validation.report.render import headline
 
@@ -50,6 +50,16 @@ def write_card(facts: Facts) -> str:
         *(f"\n{note}" for note in facts.notes),
     ]
     return "\n".join(_plain(line) for line in lines) + "\n"
+
+
+def learnt_from(facts: Facts) -> str:
+    """Say which rows the version that serves has learnt from."""
+    if facts.newest_learnt_at is None or facts.learnt_rows is None:
+        return f"It knows what was known before {facts.evaluation.as_of}; what has changed since, it has not seen."
+    return (
+        f"It has learnt from {facts.learnt_rows:,} rows, the newest of {facts.newest_learnt_at:%Y-%m-%d %H:%M} UTC; "
+        "what has changed since, it has not seen."
+    )
 
 
 def _plain(text: str) -> str:
@@ -101,7 +111,11 @@ def _slices(facts: Facts) -> list[str]:
 def _limits(facts: Facts) -> Iterator[str]:
     """Say what is known to be weak: parts that are worse than the whole, rows that are few, what was not measured."""
     evaluation = facts.evaluation
-    yield f"- It knows the world up to {evaluation.as_of}; what has changed since, it has not seen."
+    yield f"- {learnt_from(facts)}"
+    if (fit := evaluation.served_fit) is not None:
+        yield f"- {NO_NUMBER_YET}"
+        yield from (f"- {warning}" for warning in fit.warnings)
+    yield from (f"- {warning}" for warning in facts.warnings)
     yield f"- Its numbers come from {evaluation.rows:,} rows" + (
         ", with 95 % intervals." if evaluation.intervals else ", without intervals."
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,11 @@ from ml_platform.contracts.records import ColumnDrift, Evaluation
 from ml_platform.validation.report.checklist import Item
 
 FloatArray = NDArray[np.float64]
+# Replaced in a version's description once rows after its as-of have labels.
+NO_NUMBER_YET = (
+    "The numbers are those of the judged fit, which has not learnt from the holdout. The fit that serves has learnt "
+    "from it too, and has no number of its own until the first rows after it have labels."
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,11 @@ class Facts:
         What the version was made of.
     params : mapping of str to str
         What it was fitted with.
+    notes, warnings : tuple of str
+        What is to be said of the fits, and what makes them doubtful.
+    learnt_rows, newest_learnt_at, learnt_until
+        How many rows the version that serves has learnt from, the event time of the newest, and the instant from which
+        on it knows nothing; None of a bundle that does not know.
     checklist : tuple of Item
         What was to be done before it serves.
     waits : str
@@ -123,6 +134,10 @@ class Facts:
     lineage: Mapping[str, str] = field(default_factory=dict[str, str])
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    learnt_rows: int | None = None
+    newest_learnt_at: datetime | None = None
+    learnt_until: datetime | None = None
     checklist: tuple[Item, ...] = ()
     waits: str = ""
     quantile: float | None = None

@@ -64,7 +64,9 @@ def headline(facts: Facts) -> str:
     """Say in a sentence or two how good the candidate is."""
     metric, metrics = facts.metric, facts.evaluation.metrics
     ours, theirs = (metrics.get(model, {}).get(metric) for model in ("candidate", "champion"))
-    said = f"Version {facts.evaluation.version} knows what was known before {facts.evaluation.as_of}. "
+    newest = facts.newest_learnt_at
+    known = "" if newest is None else f" The newest row it has learnt from is of {newest:%Y-%m-%d %H:%M} UTC."
+    said = f"Version {facts.evaluation.version} is as of {facts.evaluation.as_of}.{known} "
     said += f"On {facts.evaluation.rows:,} rows that it has not seen its {words(metric)} is {number(ours)}"
     if theirs is None:
         return said + "."

@@ -7,7 +7,7 @@ import numpy as np
 from ml_platform.contracts.metrics import worse_by
 from ml_platform.contracts.records import Bounds, PartScore, Verdict
 from ml_platform.validation.report import charts, curves
-from ml_platform.validation.report.facts import Facts, Scores
+from ml_platform.validation.report.facts import NO_NUMBER_YET, Facts, Scores
 from ml_platform.validation.report.page import (
     NONE,
     Block,
@@ -21,6 +21,7 @@ from ml_platform.validation.report.page import (
     number,
     words,
 )
+from ml_platform.validation.served_fit import comparison_sentence
 
 TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
 SLICES_AT_MOST, CLASSES_AT_MOST = 40, 20
@@ -47,6 +48,10 @@ def metrics_section(facts: Facts) -> Section:
         note += " There is no champion to stand beside."
     elif "champion" not in evaluation.metrics:
         note += f" Champion v{evaluation.champion} could not be measured on these rows."
+    if evaluation.served_fit is not None:
+        note += f" {NO_NUMBER_YET}"
+    if evaluation.champion_fits is not None:
+        note += f" Champion v{evaluation.champion_fits.version}: {comparison_sentence(evaluation.champion_fits)}"
     header = ["metric", *(called.get(model, model) for model in models)]
     return Section("Metrics", lead, [Table(header, rows, note=note)])
 
