@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from ml_platform.contracts.errors import ContractError, NotEnoughRows
 from ml_platform.contracts.spec import Partitions, Split
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.lake.tables import PARTITION
-from ml_platform.data.splits.cut import parted, split_rows
+from ml_platform.data.splits.cut import known_rows, parted, split_rows
 from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART, PARTS, boundaries
 
 CALENDAR = Calendar(Partitions(start=date(2013, 1, 1), end=date(2014, 1, 1), timezone="America/New_York"))
@@ -125,6 +126,36 @@ def test_a_label_delay_moves_the_whole_cut_back(delay: int) -> None:
         return
     counts = Counter(_cut(_features(times), labels, split).select(PART).to_series())
     assert counts == {"train": 16, "validation": 8, "holdout": 7}  # one of its days has 23 hours
+
+
+@pytest.mark.parametrize("embargo", [0, 1])
+@pytest.mark.parametrize("delay", [0, 2])
+def test_the_served_fit_learns_from_every_row_known_by_then(embargo: int, delay: int) -> None:
+    """As a slow reference: with embargo rows and late labels, without the label-delay stretch and what is not known."""
+    split, as_of = _split(embargo, label_delay=delay), CALENDAR.as_of(AS_OF)
+    rng, times = np.random.default_rng(embargo + 2 * delay), _daily(days=25, hours=2)
+    late = [timedelta(hours=float(each)) for each in rng.exponential(30, len(times))]
+    drawn = [(row, bool(rng.random() < 0.5), at + late[row]) for row, at in enumerate(times)]
+    corrected = [(row, not label, at + timedelta(days=2)) for row, label, at in drawn[::5]]
+    taken_back = [(row, None, at + timedelta(days=1)) for row, _, at in drawn[::7]]
+    history = [*drawn, *corrected, *taken_back]
+    labels = pl.DataFrame(history, schema=LABELS, orient="row").sample(fraction=1, shuffle=True, seed=1)
+    found = known_rows(_whole(_features(times), labels, split))
+    start, end = CALENDAR.back(AS_OF, split.span), CALENDAR.back(AS_OF, timedelta(days=delay))
+    expected: dict[int, bool] = {}
+    for row, at in enumerate(times):
+        known = [(when, label) for each, label, when in history if each == row and when < as_of]
+        newest = max(known, key=lambda pair: pair[0])[1] if known else None
+        if newest is not None and start <= at < end:
+            expected[row] = newest
+    assert dict(found.select("id", LABEL).iter_rows()) == expected
+
+
+def test_without_late_labels_and_embargo_all_fits_see_the_same_labels() -> None:
+    times = _daily()
+    labels = _labels([at + TICK for at in times])
+    rows, known = _cut(_features(times), labels, _split()), known_rows(_whole(_features(times), labels, _split()))
+    assert rows.select("id", LABEL).sort("id").equals(known.select("id", LABEL).sort("id"))
 
 
 def test_a_correction_counts_from_when_it_was_known() -> None:
