@@ -13,6 +13,7 @@ from ml_platform.data.lake.tables import Lake
 from ml_platform.data.quality.verdicts import read_verdicts
 from ml_platform.data.splits.parts import DAY, PART, PARTS
 from ml_platform.deployment.controller import state_of
+from ml_platform.features.encoding import Encoder
 from ml_platform.ledger.folds import promotions
 from ml_platform.monitoring.drift import compare
 from ml_platform.monitoring.profiles import Profile
@@ -65,7 +66,7 @@ def gather(
         drift_note=drift_note,
         lineage=_lineage(version, bundle),
         params=_params(bundle),
-        notes=_notes(bundle),
+        notes=(*_notes(bundle), *_missing_note(bundle, holdout)),
         warnings=_warnings(bundle),
         learnt_rows=bundle.manifest.learnt_rows,
         newest_learnt_at=bundle.manifest.newest_learnt_at,
@@ -108,7 +109,6 @@ def _scores(
 
 
 def _explanations(pipeline: Pipeline, bundle: Bundle, holdout: pl.DataFrame) -> tuple[Explanation, ...]:
-    from ml_platform.features.encoding import Encoder
     from ml_platform.scoring.contributions import contributions, counting_members, member_contributions
 
     read = bundle.reader("judged")
@@ -199,6 +199,19 @@ def _notes(bundle: Bundle) -> tuple[str, ...]:
 def _warnings(bundle: Bundle) -> tuple[str, ...]:
     """Return what makes the version's fits doubtful."""
     return tuple(bundle.read_json(files.FIT).get("warnings", ())) if files.FIT in bundle.manifest.files else ()
+
+
+def _missing_note(bundle: Bundle, holdout: pl.DataFrame) -> tuple[str, ...]:
+    """Name the features that were never missing in training, what stands in for a missing value, and where it did."""
+    encoder = Encoder.from_json(bundle.read_json(files.ENCODER))
+    if not encoder.fills:
+        return ()
+    fills = {name: fill if isinstance(fill, str) else f"{fill:.6g}" for name, fill in encoder.fills.items()}
+    listed = ", ".join(f"{name} ({fill})" for name, fill in fills.items())
+    imputed = encoder.encode_counted(holdout).imputed
+    met = ", ".join(f"{count:,} of {name}" for name, count in imputed.items()) or "none"
+    said = "Never missing in training, so a missing value is answered as the median or the most frequent value"
+    return (f"{said}: {listed}. Missing in the holdout: {met}.",)
 
 
 def _params(bundle: Bundle) -> dict[str, str]:

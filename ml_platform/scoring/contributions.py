@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml_platform.scoring.ensemble import KIND, member_file
 from ml_platform.scoring.scorer import DESCRIPTION, FloatArray, Read
+from ml_platform.scoring.xgboost import fill_unseen
 
 ROWS_AT_MOST, ROWS_AT_LEAST = 1000, 50
 # A row visits each leaf of each tree: so many take about half a second on one core.
@@ -119,14 +120,14 @@ def _lightgbm(description: Mapping[str, Any], read: Read) -> tuple[Terms, int]:
 def _xgboost(description: Mapping[str, Any], read: Read) -> tuple[Terms, int]:
     import xgboost as xgb
 
-    content = read(description["file"])
+    content, stand_ins = read(description["file"]), description.get("stand_ins", ())
     booster = xgb.Booster()
     booster.load_model(bytearray(content))
     trees = json.loads(content)["learner"]["gradient_booster"]["model"]["trees"]
     leaves = sum((int(tree["tree_param"]["num_nodes"]) + 1) // 2 for tree in trees)
 
     def terms(matrix: FloatArray) -> FloatArray:
-        told = booster.predict(xgb.DMatrix(matrix), pred_contribs=True, validate_features=False)
+        told = booster.predict(xgb.DMatrix(fill_unseen(matrix, stand_ins)), pred_contribs=True, validate_features=False)
         return np.asarray(told, dtype=np.float64)
 
     return terms, leaves

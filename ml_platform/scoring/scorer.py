@@ -74,7 +74,7 @@ def _load_linear(description: Mapping[str, Any], read: Read) -> Scorer:
 def _load_xgboost(description: Mapping[str, Any], read: Read) -> Scorer:
     from ml_platform.scoring.xgboost import load_xgboost
 
-    return load_xgboost(read(description["file"]))
+    return load_xgboost(read(description["file"]), description.get("stand_ins", ()))
 
 
 def _load_ensemble(description: Mapping[str, Any], read: Read) -> Scorer:

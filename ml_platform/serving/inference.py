@@ -17,7 +17,7 @@ from litestar.params import FromPath
 
 from ml_platform.serving.bodies import AnyRequest, Table, describe_body, read_as, read_body
 from ml_platform.serving.models import LoadedModel, ModelTable
-from ml_platform.serving.outputs import check_outputs, describe_outputs, describe_task, output_tensors
+from ml_platform.serving.outputs import check_outputs, describe_counts, describe_outputs, describe_task, output_tensors
 from ml_platform.serving.plain import read_version
 from ml_platform.serving.tensors import InferAnswer, InferRequest, TensorMetadata, describe_field, tensors_to_frame
 
@@ -123,13 +123,14 @@ def score_tensors(table: ModelTable, name: str, version: str | None, content: by
     asked = read_as(content, InferRequest)
     check_outputs(asked, model.predictor)
     rows = tensors_to_frame(asked, model.predictor.signature, model.predictor.batch_at_most)
-    predictions, unseen = model.score(rows)
-    table.metrics.count_rows(name, len(predictions), unseen)
+    predictions, encoded = model.score(rows)
+    table.metrics.count_rows(name, encoded)
     return InferAnswer(
         model_name=name,
         model_version=str(model.version),
         outputs=output_tensors(model.predictor, predictions, asked),
         id=msgspec.UNSET if asked.id is None else asked.id,
+        parameters=describe_counts(encoded) or msgspec.UNSET,
     )
 
 

@@ -7,6 +7,8 @@ bounded.
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from ml_platform.features.encoding import Encoded
+
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
@@ -24,6 +26,8 @@ class ServerMetrics:
         self._requests = counter("requests", "Requests answered.", "pipeline", "route", "status")
         self._rows = counter("rows", "Rows predicted.", "pipeline")
         self._unseen = counter("unseen_categories", "Values outside the training vocabulary.", "pipeline", "column")
+        text = "Missing values of columns that were never missing in training."
+        self._imputed = counter("imputed_values", text, "pipeline", "column")
         self._faults = counter("refresh_faults", "What a refresh of the loaded versions could not read.", "kind")
         self._latency = Histogram(
             "ml_platform_request_latency_seconds",
@@ -39,11 +43,13 @@ class ServerMetrics:
         self._requests.labels(pipeline, route, str(status)).inc()
         self._latency.labels(pipeline, route).observe(latency_s)
 
-    def count_rows(self, pipeline: str, rows: int, unseen: dict[str, int]) -> None:
-        """Count predicted rows, and values outside the vocabulary by column."""
-        self._rows.labels(pipeline).inc(rows)
-        for column, count in unseen.items():
+    def count_rows(self, pipeline: str, encoded: Encoded) -> None:
+        """Count predicted rows, and by column values outside the vocabulary and values that were imputed."""
+        self._rows.labels(pipeline).inc(len(encoded.matrix))
+        for column, count in encoded.unseen.items():
             self._unseen.labels(pipeline, column).inc(count)
+        for column, count in encoded.imputed.items():
+            self._imputed.labels(pipeline, column).inc(count)
 
     def count_fault(self, kind: str, count: int = 1) -> None:
         """Count what a refresh could not read: `ledger`, `bundle`, `lookup`, or the `refresh` as a whole."""

@@ -17,6 +17,7 @@ from ml_platform.contracts.errors import RequestRejected, SchemaMismatch, exampl
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.ports import Ledger
 from ml_platform.contracts.records import Decision
+from ml_platform.features.encoding import Encoded
 from ml_platform.features.lookups import PreparedLookups
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger.folds import Champion, promotions
@@ -43,12 +44,10 @@ class LoadedModel:
     lookups: PreparedLookups
     published: Mapping[str, pl.DataFrame]
 
-    def score(self, rows: pl.DataFrame) -> tuple[NDArray[np.float64], dict[str, int]]:
-        """Score raw rows; gives the predictions, and the counts of unseen categories by column."""
-        encoder = self.predictor.encoder
-        features = self.predictor.plan.transform(rows, self.lookups)
-        matrix = encoder.encode(features)
-        return self.predictor.score(matrix), encoder.unseen(features, matrix)
+    def score(self, rows: pl.DataFrame) -> tuple[NDArray[np.float64], Encoded]:
+        """Score raw rows; returns the predictions, and the encoded rows with their counts of unseen and imputed."""
+        encoded = self.predictor.encoder.encode_counted(self.predictor.plan.transform(rows, self.lookups))
+        return self.predictor.score(encoded.matrix), encoded
 
 
 class ModelTable:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_platform.features.encoding import Encoded
 from ml_platform.serving.predictor import Predictor
 from ml_platform.serving.requests import rejected
 from ml_platform.serving.tensors import OUTPUT, InferRequest, OutputTensor, TensorMetadata
@@ -33,6 +34,12 @@ def describe_task(predictor: Predictor) -> dict[str, str]:
     classes = {"classes": json.dumps(predictor.classes)} if predictor.classes else {}
     threshold = {} if predictor.threshold is None else {"threshold": json.dumps(predictor.threshold)}
     return {"task": predictor.task, **classes, **threshold}
+
+
+def describe_counts(encoded: Encoded) -> dict[str, int]:
+    """Return the counts as parameters of an answer: `unseen.<column>` and `imputed.<column>`."""
+    counts = {"unseen": encoded.unseen, "imputed": encoded.imputed}
+    return {f"{kind}.{name}": count for kind, columns in counts.items() for name, count in columns.items()}
 
 
 def output_tensors(predictor: Predictor, predictions: NDArray[np.float64], asked: InferRequest) -> list[OutputTensor]:

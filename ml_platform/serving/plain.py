@@ -28,7 +28,10 @@ class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PredictAnswer(msgspec.Struct):
-    """One prediction for each row, and who gave it; `unseen` counts values that training had not seen, by column.
+    """One prediction for each row, and who gave it; `unseen` counts words that training had not seen, by column.
+
+    `imputed` counts missing values of columns that were never missing in training, by column: the median or the most
+    frequent value of training stood in for each.
 
     A prediction is the probability of the positive class, the value of a regression, or the likeliest of several
     classes; only then there are `classes`, and for each row their `probabilities` in that order. Where the pipeline
@@ -41,6 +44,7 @@ class PredictAnswer(msgspec.Struct):
     as_of: str
     predictions: list[float | int | str]
     unseen: dict[str, int]
+    imputed: dict[str, int]
     classes: list[int | str] | msgspec.UnsetType = msgspec.UNSET
     probabilities: list[list[float]] | msgspec.UnsetType = msgspec.UNSET
     decisions: Annotated[list[bool], _DECISIONS] | msgspec.UnsetType = msgspec.UNSET
@@ -78,10 +82,10 @@ def score_rows(table: ModelTable, pipeline: str, version: int | None, content: b
     model = table.find(pipeline, version)
     asked = read_as(content, PredictRequest)
     rows = rows_to_frame(asked.rows, model.predictor.signature, model.predictor.batch_at_most)
-    predictions, unseen = model.score(rows)
-    table.metrics.count_rows(pipeline, len(predictions), unseen)
-    given = plain_output(model.predictor, predictions)
-    return PredictAnswer(pipeline, model.version, model.digest, model.as_of, unseen=unseen, **given)
+    predictions, encoded = model.score(rows)
+    table.metrics.count_rows(pipeline, encoded)
+    given = plain_output(model.predictor, predictions) | {"unseen": encoded.unseen, "imputed": encoded.imputed}
+    return PredictAnswer(pipeline, model.version, model.digest, model.as_of, **given)
 
 
 def read_version(text: str) -> int:

@@ -58,12 +58,13 @@ class OutputTensor(msgspec.Struct):
 
 
 class InferAnswer(msgspec.Struct, omit_defaults=False):
-    """The body of an infer answer."""
+    """The body of an infer answer; `parameters` count unseen words and imputed values by column, where there are any."""
 
     model_name: str
     model_version: str
     outputs: list[OutputTensor]
     id: str | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class TensorMetadata(msgspec.Struct):

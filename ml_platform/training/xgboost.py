@@ -7,8 +7,9 @@ import numpy as np
 from ml_platform.contracts.errors import SpecError
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import XGBoostModel
+from ml_platform.scoring.xgboost import fill_unseen
 from ml_platform.training.lightgbm import directions
-from ml_platform.training.parts import Part, Parts
+from ml_platform.training.parts import FloatArray, Part, Parts
 from ml_platform.training.threads import threads_of_a_fit
 from ml_platform.training.trainer import Learned, Watch
 
@@ -34,36 +35,41 @@ def fit_xgboost(parts: Parts, model: XGBoostModel, watch: Watch | None = None) -
         If XGBoost is not installed.
     """
     xgb = _require_xgboost()
-    params = params_of(parts, model)
+    params, unseen = params_of(parts, model), stand_ins(parts)
     history: dict[str, dict[str, list[float]]] = {}
     callbacks = (
         [] if watch is None else [_watching(watch, params["eval_metric"])]
     )  # first: one that stops ends the list
     if parts.validation is None:
-        booster = xgb.train(params, _matrix(parts, parts.train), num_boost_round=model.rounds)
-        return _learned(booster, parts, model.rounds)
+        booster = xgb.train(params, _matrix(parts, parts.train, unseen), num_boost_round=model.rounds)
+        return _learned(booster, parts, unseen, model.rounds)
     callbacks.append(xgb.callback.EarlyStopping(rounds=model.patience, save_best=True))
     booster = xgb.train(
         params,
-        _matrix(parts, parts.train),
+        _matrix(parts, parts.train, unseen),
         num_boost_round=model.rounds,
-        evals=[(_matrix(parts, parts.validation), "validation")],
+        evals=[(_matrix(parts, parts.validation, unseen), "validation")],
         evals_result=history,
         callbacks=callbacks,
         verbose_eval=False,
     )
     losses = history["validation"][params["eval_metric"]]
     loss = losses[booster.best_iteration] if parts.validation.weights is None else None
-    return _learned(booster, parts, booster.best_iteration + 1, loss, losses)
+    return _learned(booster, parts, unseen, booster.best_iteration + 1, loss, losses)
 
 
 def _learned(
-    booster: "xgb.Booster", parts: Parts, rounds: int, loss: float | None = None, history: list[float] | None = None
+    booster: "xgb.Booster",
+    parts: Parts,
+    unseen: list[float | None],
+    rounds: int,
+    loss: float | None = None,
+    history: list[float] | None = None,
 ) -> Learned:
     gains = booster.get_score(importance_type="total_gain")
     return Learned(
         files={FILE: bytes(booster.save_raw("json"))},
-        description={"kind": "xgboost", "file": FILE},
+        description={"kind": "xgboost", "file": FILE, "stand_ins": unseen},
         importance=np.array([gains.get(f"f{place}", 0.0) for place in range(len(parts.encoder.columns))]),
         loss=loss,
         rounds=rounds,
@@ -84,6 +90,28 @@ def params_of(parts: Parts, model: XGBoostModel) -> dict[str, Any]:
     return {"nthread": threads_of_a_fit(), "verbosity": 0, **model.params, **decided}
 
 
+def stand_ins(parts: Parts) -> list[float | None]:
+    """Return for each column the code that stands in for an unseen word; None of numbers and where words were missing.
+
+    Of the words with at least the average number of rows it is the one whose mean label is nearest to that of all rows.
+    """
+    labels = parts.train.labels[:, None]
+    targets = labels == np.arange(len(parts.classes)) if parts.classes else labels
+    return [
+        _neutral_code(parts.train.features[:, place], targets.astype(np.float64)) if name in words else None
+        for words in [parts.encoder.vocabularies.keys() & parts.encoder.fills.keys()]
+        for place, name in enumerate(parts.encoder.columns)
+    ]
+
+
+def _neutral_code(codes: FloatArray, targets: FloatArray) -> float:
+    words, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(words), targets.shape[1]))
+    np.add.at(sums, places, targets)
+    distance = ((sums / counts[:, None] - targets.mean(axis=0)) ** 2).sum(axis=1)
+    return float(words[np.where(counts >= counts.mean(), distance, np.inf).argmin()])
+
+
 def _require_xgboost() -> Any:
     try:
         import xgboost as xgb
@@ -95,13 +123,17 @@ def _require_xgboost() -> Any:
     return xgb
 
 
-def _matrix(parts: Parts, part: Part) -> "xgb.DMatrix":
+def _matrix(parts: Parts, part: Part, unseen: list[float | None]) -> "xgb.DMatrix":
     import xgboost as xgb
 
     categorical = set(parts.encoder.categorical)
     types = ["c" if name in categorical else "q" for name in parts.encoder.columns]
     return xgb.DMatrix(
-        part.features, label=part.labels, weight=part.weights, feature_types=types, enable_categorical=True
+        fill_unseen(part.features, unseen),
+        label=part.labels,
+        weight=part.weights,
+        feature_types=types,
+        enable_categorical=True,
     )
 
 
