@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import polars as pl
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ml_platform.registry.bundle import open_bundle
+from ml_platform.serving.frames import pandas_to_frame
 from ml_platform.serving.predictor import Predictor
 
 
@@ -26,11 +26,9 @@ class BundleModel(PythonModel):
     def predict(  # pyright: ignore[reportIncompatibleMethodOverride] - the base has no body, so it seems to give None
         self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Score raw rows; times without a zone are UTC."""
+        """Score raw rows; times without a zone are UTC, and a column that may be null may be absent."""
         del context, params
-        frame = pl.from_pandas(model_input).with_columns(
-            pl.col(pl.Datetime).dt.replace_time_zone("UTC").dt.cast_time_unit("us")
-        )
+        frame = pandas_to_frame(model_input, self._predictor.signature)
         features = self._predictor.plan.transform(frame, self._predictor.lookups)
         predictions = self._predictor.predict(features)
         if not self._predictor.classes:

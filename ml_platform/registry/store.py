@@ -238,11 +238,20 @@ def _record(version: "MlflowVersion") -> ModelVersion:
 
 
 def _signature(bundle: Bundle) -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, Schema
+    """Return MLflow's signature of a version.
 
-    fields = [SignatureField.model_validate(field) for field in bundle.read_json(SIGNATURE)]
-    inputs = Schema([ColSpec(MLFLOW_TYPES[field.type], field.name, required=not field.nullable) for field in fields])
+    A field that may be null is of any type to MLflow: each of its own types refuses some of NaN, NA, None, or an integer
+    column that has no gap this time. The loader checks the values, and names what does not fit.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, Schema
+
+    inputs = Schema(
+        [
+            ColSpec(AnyType() if field.nullable else MLFLOW_TYPES[field.type], field.name, required=not field.nullable)
+            for field in _fields(bundle)
+        ]
+    )
     columns = output_columns(bundle.read_json(MODEL), decides=DECISION in bundle.manifest.files)
     outputs = [ColSpec(dtype, name) for name, dtype in columns.items()]
     return ModelSignature(inputs=inputs, outputs=Schema([*outputs]))
@@ -261,12 +270,19 @@ def output_columns(description: Mapping[str, Any], *, decides: bool = False) -> 
     return {"prediction": kind, **{f"probability_{label}": "double" for label in classes}}
 
 
+def _fields(bundle: Bundle) -> list[SignatureField]:
+    return [SignatureField.model_validate(field) for field in bundle.read_json(SIGNATURE)]
+
+
 def _example(bundle: Bundle) -> Any:
+    """Return the example rows as a pandas frame; a column that may be null keeps its values as they are."""
     import pandas as pd
 
-    example = json.loads(bundle.read_bytes(EXAMPLE))
-    frame = pd.DataFrame(example["rows"])
-    for field in bundle.read_json(SIGNATURE):
-        if field["type"] == "timestamp":  # MLflow's datetime has no zone: UTC, written without it
-            frame[field["name"]] = pd.to_datetime(frame[field["name"]], utc=True).dt.tz_localize(None)
-    return frame
+    rows = json.loads(bundle.read_bytes(EXAMPLE))["rows"]
+    columns: dict[str, Any] = {}
+    for field in _fields(bundle):
+        values = pd.Series([row[field.name] for row in rows], dtype=object)
+        if not field.nullable and field.type == "timestamp":  # MLflow's datetime has no zone: UTC, written without it
+            values = pd.to_datetime(values, utc=True).dt.tz_localize(None)
+        columns[field.name] = values if field.nullable else values.infer_objects()
+    return pd.DataFrame(columns)

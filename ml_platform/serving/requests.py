@@ -21,6 +21,7 @@ from ml_platform.features.types import POLARS_TYPES
 _MISSING = object()
 _INVALID = object()
 _INT64 = range(-(2**63), 2**63)
+_WHOLE_BELOW = 2**53  # from here on a float may stand for several integers
 NAME_AT_MOST = 64
 
 
@@ -158,6 +159,8 @@ def _string(value: Any) -> object:
 
 
 def _int64(value: Any) -> object:
+    if type(value) is float and value.is_integer() and abs(value) < _WHOLE_BELOW:
+        return int(value)  # how pandas and JavaScript write whole numbers of a column with gaps
     return value if type(value) is int and value in _INT64 else _INVALID
 
 

@@ -14,12 +14,13 @@ from ml_platform.contracts.records import FieldType, SignatureField
 from ml_platform.serving.requests import check_batch, columns_to_frame, rejected
 
 _INTEGERS = ("INT64", "INT32", "INT16", "INT8", "UINT8", "UINT16", "UINT32", "UINT64")
+_FLOATS = ("FP64", "FP32", "FP16")
 # The first datatype is the one the server names in a model's metadata.
 _DATATYPES: dict[FieldType, tuple[str, ...]] = {
     "string": ("BYTES",),
     "timestamp": ("BYTES",),
-    "int64": _INTEGERS,
-    "float64": ("FP64", "FP32", "FP16", *_INTEGERS),
+    "int64": (*_INTEGERS, *_FLOATS),  # whole numbers of a column with gaps are floats in pandas
+    "float64": (*_FLOATS, *_INTEGERS),
     "bool": ("BOOL",),
 }
 OUTPUT = "prediction"

@@ -66,7 +66,7 @@ def test_other_right_tensors_are_served(client: Client, change: dict[str, Any]) 
         ("distance", {"datatype": "BYTES"}),
         ("carrier", {"datatype": "FP64"}),
         ("carrier", {"data": ["ant", "bee", 3]}),
-        ("parcel_id", {"datatype": "FP64"}),
+        ("parcel_id", {"datatype": "FP64", "data": [1.0, 2.0, 2.5]}),
         ("parcel_id", {"data": [1, 2, 3.5]}),
         ("parcel_id", {"data": [1, 2, True]}),
         ("asked_at", {"data": ["2013-01-01T00:00:00"] * 3}),
