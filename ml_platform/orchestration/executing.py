@@ -1,16 +1,20 @@
 """Where the fits of a pipeline run: what its spec says under `training`, with what the environment adds."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import ParamSpec
 
 from ml_platform.contracts.spec import Distributed, Training
 from ml_platform.orchestration.resolution import Pipeline
-from ml_platform.orchestration.resources import dask_address, ray_address
+from ml_platform.orchestration.resources import dask_address, ray_address, thread_limit
+from ml_platform.scoring.processors import available_processors, computing_with
 from ml_platform.training.boosting import Boost, boost
 from ml_platform.training.executor import Executor, LocalExecutor
+from ml_platform.training.trainer import Trained
 from ml_platform.training.workers import Workers
+
+Given = ParamSpec("Given")
 
 
 @contextmanager
@@ -27,14 +31,16 @@ def open_executor(pipeline: Pipeline, parallel: int) -> Iterator[Executor]:
     ClusterUnreachable
         If the Ray cluster at `$ML_PLATFORM_RAY_ADDRESS` does not answer, or has fewer CPUs than a fit has threads.
     """
-    if pipeline.spec.training.executor == "local":
-        yield LocalExecutor(parallel)
+    training = pipeline.spec.training
+    if training.executor == "local":
+        with computing_with(threads_of(training)):
+            yield LocalExecutor(parallel)
         return
     from ml_platform.training.ray_cluster import connected
     from ml_platform.training.ray_executor import RayExecutor
 
-    threads = pipeline.spec.training.threads
-    here = max(threads, min(parallel * threads, os.cpu_count() or 1))
+    threads = training.threads or 1
+    here = max(threads, min(parallel * threads, available_processors()))
     with connected(ray_address(), cpus=here, at_least=threads) as ray:
         yield RayExecutor(ray, parallel, threads)
 
@@ -55,6 +61,23 @@ def open_boost(training: Training) -> Iterator[Boost]:
 
     with _open_workers(training.distributed) as workers:
         yield partial(boost_over, workers, training.distributed.threads)
+
+
+def threads_of(training: Training) -> int | None:
+    """Return with how many threads a fit may compute by its spec and the environment, None where neither says."""
+    return min((limit for limit in (training.threads, thread_limit()) if limit is not None), default=None)
+
+
+def limited(training: Training, fit: Callable[Given, Trained]) -> Callable[Given, Trained]:
+    """Return a fit that computes with no more threads than the spec and the environment allow."""
+    return partial(_computed, threads_of(training), fit)
+
+
+def _computed(
+    threads: int | None, fit: Callable[Given, Trained], *rows: Given.args, **options: Given.kwargs
+) -> Trained:
+    with computing_with(threads):
+        return fit(*rows, **options)
 
 
 def _open_workers(asked: Distributed) -> AbstractContextManager[Workers]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ml_platform.contracts.spec import Fit, Model, PipelineSpec
-from ml_platform.orchestration.executing import open_boost
+from ml_platform.orchestration.executing import limited, open_boost
 from ml_platform.orchestration.members import folds_of, join_fits
 from ml_platform.orchestration.training_rows import FitRows
 from ml_platform.training.boosting import Boost, boost
@@ -66,7 +66,8 @@ def fitter(spec: PipelineSpec, model: Model, run: Boost = boost) -> Callable[[pl
     from ml_platform.training.fitting import fit_model
 
     columns, task = spec.features.columns, spec.label.task
-    return partial(fit_model, columns=columns, model=model, task=task, event_time=spec.event_time, run=run)
+    fit = partial(fit_model, columns=columns, model=model, task=task, event_time=spec.event_time, run=run)
+    return limited(spec.training, fit)
 
 
 def refitter(spec: PipelineSpec, model: Model, run: Boost = boost) -> "Refits":
@@ -74,7 +75,8 @@ def refitter(spec: PipelineSpec, model: Model, run: Boost = boost) -> "Refits":
     from ml_platform.training.fitting import refit_model
 
     columns, task = spec.features.columns, spec.label.task
-    return partial(refit_model, columns=columns, model=model, task=task, event_time=spec.event_time, run=run)
+    fit = partial(refit_model, columns=columns, model=model, task=task, event_time=spec.event_time, run=run)
+    return limited(spec.training, fit)
 
 
 def _tuning_fit(spec: PipelineSpec, model: Model, rows: pl.DataFrame, run: Boost) -> Trained:

@@ -89,6 +89,12 @@ def dask_address() -> str | None:
     return os.environ.get("ML_PLATFORM_DASK_ADDRESS") or None
 
 
+def thread_limit() -> int | None:
+    """Return the threads that `$OMP_NUM_THREADS` allows, None where it does not say; of a list the first counts."""
+    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(threads) if threads.isascii() and threads.isdigit() and int(threads) else None
+
+
 def read_variable(name: str) -> str:
     """Give the variable that a spec names.
 

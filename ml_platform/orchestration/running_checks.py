@@ -17,9 +17,6 @@ def running_faults(spec: PipelineSpec) -> Iterator[Fault]:
     wanted: dict[Location, str] = {("tracking", place): name for place, name in enumerate(spec.tracking)}
     if spec.training.executor != "local":
         wanted["training", "executor"] = spec.training.executor
-    elif spec.training.threads > 1:
-        hint = "on this machine params says with how many threads a fit computes: take it out"
-        yield Fault(("training", "threads"), spec.training.threads, "it with executor: ray", hint)
     if spec.training.distributed is not None:
         wanted["training", "distributed", "engine"] = spec.training.distributed.engine
         yield from _distributed_faults(spec)

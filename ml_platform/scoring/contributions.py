@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.scoring.ensemble import KIND, member_file
+from ml_platform.scoring.processors import threads_here
 from ml_platform.scoring.scorer import DESCRIPTION, FloatArray, Read
 from ml_platform.scoring.xgboost import fill_unseen
 
@@ -114,14 +115,16 @@ def _lightgbm(description: Mapping[str, Any], read: Read) -> tuple[Terms, int]:
     text = read(description["file"]).decode()
     booster = lgb.Booster(model_str=text)
     leaves = sum(int(each) for each in re.findall(r"^num_leaves=(\d+)", text, re.MULTILINE))
-    return lambda matrix: np.asarray(booster.predict(matrix, pred_contrib=True), dtype=np.float64), leaves
+    return lambda matrix: np.asarray(
+        booster.predict(matrix, pred_contrib=True, num_threads=threads_here()), dtype=np.float64
+    ), leaves
 
 
 def _xgboost(description: Mapping[str, Any], read: Read) -> tuple[Terms, int]:
     import xgboost as xgb
 
     content, stand_ins = read(description["file"]), description.get("stand_ins", ())
-    booster = xgb.Booster()
+    booster = xgb.Booster({"nthread": threads_here()})
     booster.load_model(bytearray(content))
     trees = json.loads(content)["learner"]["gradient_booster"]["model"]["trees"]
     leaves = sum((int(tree["tree_param"]["num_nodes"]) + 1) // 2 for tree in trees)

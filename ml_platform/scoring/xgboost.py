@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml_platform.contracts.errors import RegistryError
+from ml_platform.scoring.processors import threads_here
 from ml_platform.scoring.scorer import FloatArray, Scorer
 
 # A small batch is done before a second thread has started, and a server has other requests for its cores.
@@ -37,7 +38,7 @@ def load_xgboost(content: bytes, stand_ins: Sequence[float | None] = ()) -> Scor
         booster.load_model(bytearray(content))
         return booster
 
-    alone, together = load(1), load(0)
+    alone, together = load(1), load(threads_here())
 
     def score(matrix: FloatArray) -> FloatArray:
         booster = alone if len(matrix) <= _ROWS_FOR_ONE_THREAD else together

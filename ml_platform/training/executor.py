@@ -5,6 +5,7 @@ An item that fails gives a `Failure` and lets the others finish; whoever asked d
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -79,7 +80,8 @@ class LocalExecutor:
         if self.parallel == 1:
             return [attempt(item) for item in items]
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="fit") as pool:
-            return list(pool.map(attempt, items))
+            contexts = [copy_context() for _ in items]  # a thread has none of what was said in this one
+            return list(pool.map(lambda context, item: context.run(attempt, item), contexts, items))
 
 
 def attempted(function: Callable[[Item], Result], item: Item) -> Result | Failure:

@@ -63,7 +63,8 @@ def params_of(parts: Parts, model: LightGBMModel) -> dict[str, object]:
         decided["alpha"] = model.quantile
     if model.monotone:
         decided["monotone_constraints"] = directions(parts, model)
-    return {"num_threads": threads_of_a_fit(), **model.params, **decided}
+    threads = threads_of_a_fit(model.params.get("num_threads", 0))
+    return {**model.params, **decided, "num_threads": threads}
 
 
 def directions(parts: Parts, model: TreeModel) -> list[int]:

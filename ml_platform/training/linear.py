@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import LinearModel
 from ml_platform.training.parts import Parts
+from ml_platform.training.threads import threads_of_a_fit
 from ml_platform.training.trainer import Learned, Watch
 
 FloatArray = NDArray[np.float64]
@@ -112,13 +113,15 @@ def _fit(design: Any, parts: Parts, model: LinearModel) -> tuple[Any, tuple[str,
     """Fit, and once more with more iterations if that is not enough."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import Ridge
+    from threadpoolctl import threadpool_limits
 
     asked = model.params.get("iterations", ITERATIONS)
     for iterations in (asked, MORE_TIMES * asked):
         estimator = _estimator(parts, model, iterations, design.shape[0])
         with _WARNINGS, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
-            estimator.fit(design, parts.train.labels, sample_weight=parts.train.weights)
+            with threadpool_limits(threads_of_a_fit()):
+                estimator.fit(design, parts.train.labels, sample_weight=parts.train.weights)
         used = np.max(estimator.n_iter_) if isinstance(estimator, Ridge) else 0  # it does not warn
         if used < iterations and not any(issubclass(each.category, ConvergenceWarning) for each in caught):
             return estimator, ()

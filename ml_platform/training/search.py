@@ -5,7 +5,6 @@ and goes on ends like one that was not, as long as no timeout cut either of them
 """
 
 import math
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from ml_platform.contracts.spec import Search
 from ml_platform.training.executor import Executor, Failure, LocalExecutor
 from ml_platform.training.space import distributions
 from ml_platform.training.studies import Study
+from ml_platform.training.threads import threads_of_a_fit
 from ml_platform.training.trials import Asked, Question, Trial, lost, try_parameters
 
 if TYPE_CHECKING:
@@ -182,11 +182,11 @@ def _bars(ended: list[Trial], folds: int) -> tuple[float, ...]:
 
 
 def _sharing_cores(question: Question, search: Search, executor: Executor) -> Question:
-    """Divide the cores of this machine between the trials that run at a time on it."""
+    """Divide the processors of this process between the trials that run at a time in it."""
     name = THREADS.get(question.model.kind)
     if name is None or search.parallel == 1 or not isinstance(executor, LocalExecutor):
         return question
-    return replace(question, threads={name: max(1, (os.cpu_count() or 1) // search.parallel)})
+    return replace(question, threads={name: threads_of_a_fit(at_a_time=search.parallel)})
 
 
 def _deadline(search: Search) -> float:

@@ -36,19 +36,20 @@ def fit_xgboost(parts: Parts, model: XGBoostModel, watch: Watch | None = None) -
     """
     xgb = _require_xgboost()
     params, unseen = params_of(parts, model), stand_ins(parts)
+    threads = params["nthread"]
     history: dict[str, dict[str, list[float]]] = {}
     callbacks = (
         [] if watch is None else [_watching(watch, params["eval_metric"])]
     )  # first: one that stops ends the list
     if parts.validation is None:
-        booster = xgb.train(params, _matrix(parts, parts.train, unseen), num_boost_round=model.rounds)
+        booster = xgb.train(params, _matrix(parts, parts.train, unseen, threads), num_boost_round=model.rounds)
         return _learned(booster, parts, unseen, model.rounds)
     callbacks.append(xgb.callback.EarlyStopping(rounds=model.patience, save_best=True))
     booster = xgb.train(
         params,
-        _matrix(parts, parts.train, unseen),
+        _matrix(parts, parts.train, unseen, threads),
         num_boost_round=model.rounds,
-        evals=[(_matrix(parts, parts.validation, unseen), "validation")],
+        evals=[(_matrix(parts, parts.validation, unseen, threads), "validation")],
         evals_result=history,
         callbacks=callbacks,
         verbose_eval=False,
@@ -87,7 +88,8 @@ def params_of(parts: Parts, model: XGBoostModel) -> dict[str, Any]:
         decided["quantile_alpha"] = model.quantile
     if model.monotone:
         decided["monotone_constraints"] = tuple(directions(parts, model))
-    return {"nthread": threads_of_a_fit(), "verbosity": 0, **model.params, **decided}
+    threads = threads_of_a_fit(model.params.get("nthread", 0))
+    return {"verbosity": 0, **model.params, **decided, "nthread": threads}
 
 
 def stand_ins(parts: Parts) -> list[float | None]:
@@ -123,7 +125,7 @@ def _require_xgboost() -> Any:
     return xgb
 
 
-def _matrix(parts: Parts, part: Part, unseen: list[float | None]) -> "xgb.DMatrix":
+def _matrix(parts: Parts, part: Part, unseen: list[float | None], threads: int) -> "xgb.DMatrix":
     import xgboost as xgb
 
     categorical = set(parts.encoder.categorical)
@@ -134,6 +136,7 @@ def _matrix(parts: Parts, part: Part, unseen: list[float | None]) -> "xgb.DMatri
         weight=part.weights,
         feature_types=types,
         enable_categorical=True,
+        nthread=threads,
     )
 
 

@@ -29,6 +29,7 @@ def _told(spec: PipelineSpec) -> list[str]:
         {"training": {"executor": "ray"}},
         {"training": {"executor": "ray", "threads": 4}},
         {"training": {"executor": "local", "threads": 1}},
+        {"training": {"threads": 4}},
         {"training": {"distributed": DISTRIBUTED}},
         {"training": {"executor": "ray", "distributed": DISTRIBUTED | {"engine": "dask", "threads": 2}}},
         {"tracking": ["wandb", "tensorboard"]},
@@ -36,11 +37,6 @@ def _told(spec: PipelineSpec) -> list[str]:
 )
 def test_what_can_run_is_accepted(changes: dict[str, Any]) -> None:
     assert _told(_spec(**changes)) == []
-
-
-def test_threads_of_a_fit_on_a_cluster_are_refused_without_one() -> None:
-    told = "training.threads: 2. on this machine params says with how many threads a fit computes: take it out"
-    assert _told(_spec(training={"threads": 2})) == [told]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from ml_platform.contracts.errors import ClusterUnreachable, NotEnoughRows, WorkerLost
+from ml_platform.scoring.processors import available_processors
 from ml_platform.training import ray_executor
 from ml_platform.training.executor import Failure, LocalExecutor, results
 from ml_platform.training.ray_cluster import connected
@@ -53,7 +54,7 @@ def test_items_run_in_other_processes_so_many_at_a_time(ray: Any) -> None:
 def test_a_fit_computes_with_the_cpus_that_it_is_given(ray: Any, threads: int) -> None:
     """More threads than these would wait for one another; here it has the machine's own."""
     assert results(RayExecutor(ray, 2, threads).map(threads_of, range(2))) == [threads] * 2
-    assert threads_of(0) == min(os.cpu_count() or 1, 8)
+    assert threads_of(0) == min(available_processors(), 8)
 
 
 def test_what_has_not_ended_when_the_time_is_up_is_ended(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:

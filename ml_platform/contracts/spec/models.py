@@ -147,11 +147,12 @@ class Distributed(SpecPart):
 class Training(SpecPart):
     """Where fits run: trials and members in this process or on a Ray cluster; one LightGBM alone or over workers.
 
-    On a cluster each fit is given so many CPUs as it has `threads`.
+    A fit computes with at most so many `threads`; left out, with what its process was given: the CPUs of its affinity
+    and quota, `OMP_NUM_THREADS`, and at most eight. On a cluster each fit is given so many CPUs, one if left out.
     """
 
     executor: Literal["local", "ray"] = "local"
-    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
     distributed: Distributed | None = None
 
 
