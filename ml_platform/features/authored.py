@@ -5,6 +5,7 @@ standard library, polars and numpy are all it may import.
 """
 
 import ast
+import builtins
 import hashlib
 import sys
 from collections.abc import Callable
@@ -44,12 +45,22 @@ def _fail(what: str, error: Exception, expected: str) -> SpecError:
 def load_function(code: str, function: str) -> FeatureFunction:
     """Compile a feature module and give one function of it; the same text gives the same function.
 
+    Raises like `compile_function`.
+    """
+    return compile_function(code, function)
+
+
+def compile_function(code: str, function: str, importing: Callable[..., ModuleType] | None = None) -> FeatureFunction:
+    """Compile a feature module anew and return one function of it, with no state of another copy.
+
     Parameters
     ----------
     code : str
         Full source text of the module.
     function : str
         Name of a function `frame -> frame`.
+    importing : function, optional
+        What the module imports by, in place of Python's own.
 
     Raises
     ------
@@ -63,15 +74,17 @@ def load_function(code: str, function: str) -> FeatureFunction:
         raise _fail(what, error, "Python source") from error
     if banned := [name for name in _imports(tree) if not _is_allowed(name)]:
         raise SpecError.because(what, got=f"import of {examples(banned)}", expected="no such import", hint=_HINT)
-    module = _run(tree, what, hashlib.sha256(code.encode()).hexdigest())
+    module = _run(tree, what, hashlib.sha256(code.encode()).hexdigest(), importing)
     found: FeatureFunction | None = getattr(module, function, None)
     if not callable(found):
         raise SpecError.because(what, got=f"no function {function}", expected="a function frame -> frame", hint=_HINT)
     return found
 
 
-def _run(tree: ast.Module, what: str, digest: str) -> ModuleType:
+def _run(tree: ast.Module, what: str, digest: str, importing: Callable[..., ModuleType] | None) -> ModuleType:
     module = ModuleType(f"ml_platform_authored_{digest[:16]}")
+    if importing is not None:
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importing}
     sys.modules[module.__name__] = module  # dataclasses and typing look a class's module up by name
     try:
         exec(compile(tree, f"<{what}>", "exec"), module.__dict__)  # noqa: S102 - the author's own code, hash-checked in a bundle

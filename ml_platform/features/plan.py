@@ -201,6 +201,10 @@ class FeaturePlan:
         SpecError
             If the author's SQL or code fails, changes the rows or leaves a feature out.
         """
+        return self.compute(self.join(frame, lookups))
+
+    def join(self, frame: pl.DataFrame, lookups: Mapping[str, pl.DataFrame] | PreparedLookups) -> pl.DataFrame:
+        """Return raw rows with lookups, windows and `derive`: what the author's function is given; see `transform`."""
         require_columns("raw rows", frame, self.raw_columns)
         rows = widen(frame.select(self.raw_columns))
         require_instant("raw rows", rows, self.event_time)
@@ -210,11 +214,15 @@ class FeaturePlan:
             built = join_lookup(plan, built, prepared.tables[plan.name], self.event_time)
         if self.history is not None:
             built = built.hstack(compute_windows(built, prepared.history, self.event_time))
-        built = self._derive(built)
+        return self._derive(built)
+
+    def compute(self, joined: pl.DataFrame) -> pl.DataFrame:
+        """Return the features of rows that `join` made; see `transform`."""
+        built = joined
         if self.code is not None and self.function is not None:
             built = call_function(load_function(self.code, self.function), built)
-        self._check_built(rows, built)
-        asked = {name: rows[name] for name in (*self.key, self.event_time)}
+        self._check_built(joined, built)
+        asked = {name: joined[name] for name in (*self.key, self.event_time)}
         return widen(pl.DataFrame(asked | {name: built[name] for name in self.columns}))
 
     def output_types(
@@ -227,9 +235,15 @@ class FeaturePlan:
         SpecError or SchemaMismatch
             As `transform`: a plan that cannot work is found before any data is read.
         """
-        lookups = {name: pl.DataFrame(schema=dict(schema)) for name, schema in lookup_schemas.items()}
-        built = self.transform(pl.DataFrame(schema=dict(input_schema)), lookups)
+        built = self.compute(self.join_empty(input_schema, lookup_schemas))
         return {name: built.schema[name] for name in self.columns}
+
+    def join_empty(
+        self, input_schema: Mapping[str, pl.DataType], lookup_schemas: Mapping[str, Mapping[str, pl.DataType]]
+    ) -> pl.DataFrame:
+        """Return a frame of no rows with the columns that the author's function is given; raises as `transform`."""
+        lookups = {name: pl.DataFrame(schema=dict(schema)) for name, schema in lookup_schemas.items()}
+        return self.join(pl.DataFrame(schema=dict(input_schema)), lookups)
 
     def _derive(self, built: pl.DataFrame) -> pl.DataFrame:
         if not self.derive:

@@ -11,11 +11,18 @@ from ml_platform.features.plan import PLAN
 from ml_platform.features.window_plan import HISTORY
 from ml_platform.orchestration.lookups import read_lookups
 from ml_platform.orchestration.partitions import whole_days
+from ml_platform.orchestration.pure_features import require_pure
 from ml_platform.orchestration.resolution import Pipeline
 
 
 def make_features(pipeline: Pipeline, lake: Lake, keys: Sequence[str]) -> pl.DataFrame:
-    """Make the features of a contiguous run of partitions, with `partition` and the digest of the plan."""
+    """Make the features of a contiguous run of partitions, with `partition` and the digest of the plan.
+
+    Raises
+    ------
+    SpecError
+        If the author's function fails, or gives values that depend on more than their row.
+    """
     plan = pipeline.plan
     wanted, past = keys, plan.history
     if past is not None:
@@ -24,7 +31,9 @@ def make_features(pipeline: Pipeline, lake: Lake, keys: Sequence[str]) -> pl.Dat
     columns = [*plan.raw_columns, *(label.columns if label.corrected else ()), *(past.columns if past else ())]
     rows = lake.read(pipeline.table("validated"), wanted, columns=list(dict.fromkeys(columns)))
     own = first_known(pipeline, rows if wanted == keys else rows.filter(pl.col(PARTITION).is_in(list(keys))))
-    made = plan.transform(own, read_lookups(pipeline, lake, keys) | ({HISTORY: rows} if past else {}))
+    joined = plan.join(own, read_lookups(pipeline, lake, keys) | ({HISTORY: rows} if past else {}))
+    made = plan.compute(joined)
+    require_pure(plan, joined)
     return made.with_columns(own[PARTITION], pl.lit(plan.digest).alias(PLAN))
 
 

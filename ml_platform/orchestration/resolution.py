@@ -30,6 +30,7 @@ from ml_platform.features.window_plan import HISTORY
 from ml_platform.orchestration.gate_checks import gate_faults
 from ml_platform.orchestration.late_columns import late_faults
 from ml_platform.orchestration.model_checks import model_faults, monotone_faults
+from ml_platform.orchestration.pure_features import purity_faults
 from ml_platform.orchestration.running_checks import running_faults
 from ml_platform.orchestration.search_checks import search_faults
 from ml_platform.orchestration.source_readers import reader_of, source_faults
@@ -150,7 +151,9 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     try:
         plan = FeaturePlan.from_spec(spec, found.get(("features", "python")))
         faults = list(windowed_faults(spec, types))
-        made = {} if faults else plan.output_types(*_input_types(spec, types, plan))
+        given = _input_types(spec, types, plan)
+        made = {} if faults else plan.output_types(*given)
+        faults = faults or list(purity_faults(plan, plan.join_empty(*given)))
     except PlatformError as error:
         raise refusal(path, _plan_faults(spec, error)) from error
     if faults := faults or [*feature_faults(spec, made), *monotone_faults(spec, made)]:

@@ -240,8 +240,8 @@ def _record(version: "MlflowVersion") -> ModelVersion:
 def _signature(bundle: Bundle) -> Any:
     """Return MLflow's signature of a version.
 
-    A field that may be null is of any type to MLflow: each of its own types refuses some of NaN, NA, None, or an integer
-    column that has no gap this time. The loader checks the values, and names what does not fit.
+    A field that may be null is of any type to MLflow: each of its own types refuses some of NaN, NA, None, or integers
+    that have no gap this time. The loader checks the values, and names what does not fit.
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.contracts.errors import RequestRejected, SchemaMismatch, examples
+from ml_platform.contracts.errors import RequestRejected, SchemaMismatch, SpecError, examples
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.ports import Ledger
 from ml_platform.contracts.records import Decision
@@ -22,6 +22,7 @@ from ml_platform.features.lookups import PreparedLookups
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger.folds import Champion, promotions
 from ml_platform.registry.bundle import open_bundle
+from ml_platform.serving.bad_rows import row_faults
 from ml_platform.serving.metrics import ServerMetrics
 from ml_platform.serving.predictor import Predictor
 from ml_platform.serving.requests import empty_frame
@@ -45,9 +46,25 @@ class LoadedModel:
     published: Mapping[str, pl.DataFrame]
 
     def score(self, rows: pl.DataFrame) -> tuple[NDArray[np.float64], Encoded]:
-        """Score raw rows; returns the predictions, and the encoded rows with their counts of unseen and imputed."""
-        encoded = self.predictor.encoder.encode_counted(self.predictor.plan.transform(rows, self.lookups))
+        """Score raw rows; returns the predictions, and the encoded rows with their counts of unseen and imputed.
+
+        Raises
+        ------
+        RequestRejected
+            422, naming the rows for which the author's feature function raises.
+        """
+        encoded = self.predictor.encoder.encode_counted(self._features(rows))
         return self.predictor.score(encoded.matrix), encoded
+
+    def _features(self, rows: pl.DataFrame) -> pl.DataFrame:
+        plan = self.predictor.plan
+        try:
+            return plan.transform(rows, self.lookups)
+        except SpecError as error:
+            rejected = row_faults(plan, rows, self.lookups)
+            if rejected is None:
+                raise
+            raise rejected from error
 
 
 class ModelTable:

@@ -59,7 +59,7 @@ class OutputTensor(msgspec.Struct):
 
 
 class InferAnswer(msgspec.Struct, omit_defaults=False):
-    """The body of an infer answer; `parameters` count unseen words and imputed values by column, where there are any."""
+    """The body of an infer answer; `parameters` count unseen words and imputed values by column, if there are any."""
 
     model_name: str
     model_version: str

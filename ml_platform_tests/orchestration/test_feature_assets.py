@@ -11,9 +11,11 @@ import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
+from ml_platform.contracts.errors import SpecError
 from ml_platform.data.lake.tables import Lake
 from ml_platform.features.online import OnlineStore
 from ml_platform.orchestration.feature_rows import first_known, make_features, publish_history
+from ml_platform.orchestration.pure_features import require_pure
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform.registry.bundle import open_bundle
 from ml_platform_tests.pipelines.marks import DAGSTER
@@ -27,6 +29,7 @@ from ml_platform_tests.pipelines.world import (
     World,
     definitions,
     error_of,
+    tiny,
 )
 
 pytestmark = [pytest.mark.slow, *DAGSTER]
@@ -207,3 +210,29 @@ def _job(world: World) -> dg.JobDefinition:
 
 def _key(stage: str) -> dg.AssetKey:
     return dg.AssetKey([NAME, stage])
+
+
+@pytest.mark.parametrize("rows", [2, 5, 900])
+def test_real_rows_show_what_made_up_ones_did_not(rows: int) -> None:
+    """A function that only looks around where a line is called so; refused by column, and pure code is let through."""
+    code = (
+        "import polars as pl\n\ndef build(rides):\n"
+        "    is_real = pl.col('line') == 'S1'\n"
+        "    return rides.with_columns(hour=pl.when(is_real).then(pl.len()).otherwise(0), crowding=pl.lit(1.0))\n"
+    )
+    plan = replace(tiny().plan, code=code)
+    joined = pl.DataFrame({name: ["S1"] * rows if name == "line" else [1] * rows for name in ("ride_id", "line")})
+    with pytest.raises(SpecError, match=r"feature function build: got hour \(other values row by row\)"):
+        require_pure(replace(plan, columns=("hour", "crowding")), joined)
+    require_pure(replace(plan, columns=("crowding",)), joined)
+    require_pure(replace(plan, columns=("hour",)), joined.clear())
+
+
+def test_the_stage_refuses_what_looks_beyond_its_row(windowed: Pipeline, world: World) -> None:
+    """Before anything is written."""
+    impure = (
+        "import polars as pl\n\ndef build(rides):\n    return rides.with_columns(hour=pl.len(), crowding=pl.len())\n"
+    )
+    plan = replace(windowed.plan, code=impure)
+    with pytest.raises(SpecError, match="hour .other values row by row., crowding .other values row by row."):
+        make_features(replace(windowed, plan=plan), world.lake, KEYS)

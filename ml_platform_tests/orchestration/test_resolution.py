@@ -14,7 +14,7 @@ import yaml
 from dagster.components.testing import create_defs_folder_sandbox
 
 from ml_platform.contracts.errors import SpecError
-from ml_platform.orchestration import MLPipeline
+from ml_platform.orchestration import MLPipeline, resolution
 from ml_platform.orchestration.checks import quality_check_specs
 from ml_platform.orchestration.partitions import whole_days
 from ml_platform.orchestration.resolution import Pipeline, resolve
@@ -464,6 +464,32 @@ def test_a_fault_is_told_with_its_line(case: str, tmp_path: Path) -> None:
     assert re.match(pattern, str(caught.value)), f"{caught.value}\nis not\n{pattern}"
     assert "Hint: " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# What the hour of the tiny pipeline is made of, in the place of the departure's own.
+IMPURE = {
+    "the batch": "pl.col('departs_at').dt.hour() - pl.col('departs_at').dt.hour().mean()",
+    "the clock": "pl.lit(float(datetime.now(UTC).toordinal()))",
+    "chance": "pl.lit(random.random())",
+    "the module's state": "pl.lit(float(CALLS.append(0) or len(CALLS)))",
+}
+
+
+@pytest.mark.parametrize("looks_at", IMPURE)
+def test_a_feature_that_looks_beyond_its_row_is_refused(
+    looks_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When definitions load, by the line of its column."""
+    code = (FOLDER / "features.py").read_text()
+    own = 'pl.col("departs_at").dt.convert_time_zone("Europe/Berlin").dt.hour().cast(pl.Float64)'
+    assert own in code
+    head = "import random\nfrom datetime import UTC, datetime\n\nCALLS = []\n"
+    impure = head + code.partition('"""\n')[2].replace(own, IMPURE[looks_at])
+    monkeypatch.setattr(resolution, "getsource", lambda _: impure)
+    with pytest.raises(SpecError, match="hour: other values .*expected values that depend on their own row") as caught:
+        _resolve(tmp_path / "defs.yaml", TEXT)
+    assert f"defs.yaml:{_line(TEXT, '    columns: [')}: features.columns" in str(caught.value)
+    assert "crowding" not in str(caught.value)
 
 
 def test_a_missing_key_is_told_where_it_belongs(tmp_path: Path) -> None:

@@ -50,9 +50,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, t
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_scores_as_it_did(
-    registered: dict[str, tuple[ModelVersion, Any, Predictor]], name: str
-) -> None:
+def test_the_example_scores_as_it_did(registered: dict[str, tuple[ModelVersion, Any, Predictor]], name: str) -> None:
     """As it was logged, whatever is missing in it."""
     _, loaded, predictor = registered[name]
     rows = make_rides(5, list(EXAMPLES).index(name) + 3, EXAMPLES[name])
@@ -62,9 +60,7 @@ def test_the_example_scores_as_it_did(
 
 @pytest.mark.parametrize("written", PANDAS)
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_pyfunc_is_offline(
-    registered: dict[str, tuple[ModelVersion, Any, Predictor]], name: str, written: str
-) -> None:
+def test_pyfunc_is_offline(registered: dict[str, tuple[ModelVersion, Any, Predictor]], name: str, written: str) -> None:
     """However pandas writes a gap, and whether or not the example had one."""
     _, loaded, predictor = registered[name]
     for seed, share in enumerate((0.0, 0.3, 1.0, 0.6)):
@@ -76,7 +72,7 @@ def test_pyfunc_is_offline(
 def test_pyfunc_refuses_by_name(registered: dict[str, tuple[ModelVersion, Any, Predictor]]) -> None:
     """What the signature leaves open, the loader checks."""
     frame = PANDAS["None"](make_rides(3, 1, {}))
-    with pytest.raises(Exception, match="passengers in row 0: got 2.5, expected an integer"):
+    with pytest.raises(Exception, match=r"passengers in row 0: got 2\.5, expected an integer"):
         registered["no gaps"][1].predict(frame.assign(passengers=[2.5, 1, None]))
     with pytest.raises(Exception, match="ride_id"):
         registered["no gaps"][1].predict(frame.drop(columns="ride_id"))
