@@ -44,6 +44,7 @@ GATES: Mapping[Task, tuple[Mapping[str, Any], ...]] = {
         {"metric": "mae", "versus": "baseline", "better_by": 0.0},
     ),
 }
+P95_MS = 250  # of the served gate: a budget that a busy machine keeps too
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _values(
         "source": sample.source, "key": list(key.columns), "key_repeated": key.repeated,
         "every": span.every, "start": span.start, "end": span.end, "usual": span.usual,
         "inputs": list(features.kept), "derive": derived, "columns": [*features.kept, *derived],
-        "left_out": left_out, "gates": GATES[task],
+        "left_out": left_out, "gates": (*GATES[task], _served(span)),
     }.items()  # fmt: skip
     known = {"known_at": wanted.known_at} if wanted.known_at else {"known_after": wanted.known_after or KNOWN_AFTER}
     yield "label", {"column": wanted.label, "task": task, **known}
@@ -176,6 +177,12 @@ def _split(span: Span, folds_at_most: int) -> dict[str, Any]:
     spare = span.history - span.train_at_least - span.delay  # what the folds before the newest may judge on
     folds = min(folds_at_most, 1 + max(0, spare) // span.held_out)
     return split | ({"folds": folds} if folds > 1 else {})
+
+
+def _served(span: Span) -> dict[str, Any]:
+    """Ask the real server for as many rows as half of a usual holdout has, at most as many as the gate asks by itself."""
+    holdout = span.usual * span.held_out // DAYS[span.every]
+    return {"kind": "served", "p95_ms": P95_MS, "rows": min(200, max(10, holdout // 2))}
 
 
 def _volume_change(rows: tuple[int, ...]) -> float:

@@ -37,7 +37,7 @@ def platform_services(
         The environment that the processes inherit. Where `MLFLOW_TRACKING_URI` names a server, ours is left out.
     """
     server, tracking = _model_server(home, serving_port), inherited.get("MLFLOW_TRACKING_URI") or home.mlflow_url
-    env = {**dagster_env(home), "ML_PLATFORM_SERVER": server.url}
+    env = {**dagster_env(home), "ML_PLATFORM_SERVER": server.url, **_waiting(inherited)}
     if tracking.startswith(("http://", "https://")):
         page = inherited.get("ML_PLATFORM_MLFLOW_UI") or re.sub("//[^/]*@", "//", tracking)  # links show no password
         return [server, _dagster(dagster_port, project, {**env, "ML_PLATFORM_MLFLOW_UI": page})]
@@ -62,6 +62,15 @@ def dagster_env(home: Home) -> dict[str, str]:
         "DAGSTER_EVENT_BATCH_SIZE": "500",  # a range of partitions stores its events together
         "ML_PLATFORM_HOME": str(home.root),
     }
+
+
+def _waiting(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Let threads of a fit sleep while they wait for one another, unless the user says otherwise.
+
+    Two runs at a time, a server and a daemon share the processors: a thread that spins takes one from the thread that
+    it waits for.
+    """
+    return {} if "OMP_WAIT_POLICY" in inherited else {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def _dagster(port: int, project: Path, env: dict[str, str]) -> Service:

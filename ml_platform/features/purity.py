@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ml_platform.contracts.errors import PlatformError, SpecError
 from ml_platform.features.authored import FeatureFunction, call_function, compile_function
@@ -88,7 +89,7 @@ def _features(function: FeatureFunction, rows: pl.DataFrame, columns: Sequence[s
 
 
 def _one_by_one(
-    function: FeatureFunction, rows: pl.DataFrame, columns: Sequence[str], places: Sequence[int]
+    function: FeatureFunction, rows: pl.DataFrame, columns: Sequence[str], places: NDArray[np.int_]
 ) -> pl.DataFrame:
     try:
         made = [_features(function, rows[int(place)], columns) for place in places]

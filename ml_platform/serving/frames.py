@@ -49,9 +49,8 @@ def _item(value: Any) -> Any:
 
 def _instant(value: Any) -> Any:
     """Return a time as text with its zone; what is none stays as it is, to be refused by name."""
-    if isinstance(value, datetime):
-        instant = value.floor("us") if hasattr(value, "floor") else value  # pandas counts nanoseconds
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, datetime):  # pandas counts nanoseconds
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat(timespec="microseconds")
     try:
         return _instant(datetime.fromisoformat(value)) if type(value) is str else value
     except ValueError:

@@ -84,8 +84,9 @@ def score_rows(table: ModelTable, pipeline: str, version: int | None, content: b
     rows = rows_to_frame(asked.rows, model.predictor.signature, model.predictor.batch_at_most)
     predictions, encoded = model.score(rows)
     table.metrics.count_rows(pipeline, encoded)
-    given = plain_output(model.predictor, predictions) | {"unseen": encoded.unseen, "imputed": encoded.imputed}
-    return PredictAnswer(pipeline, model.version, model.digest, model.as_of, **given)
+    counts = {"unseen": encoded.unseen, "imputed": encoded.imputed}
+    given = plain_output(model.predictor, predictions)
+    return PredictAnswer(pipeline, model.version, model.digest, model.as_of, **counts, **given)
 
 
 def read_version(text: str) -> int:

@@ -53,6 +53,12 @@ def test_mlflows_page_shows_the_store_that_is_written() -> None:
         assert services["dagster"].env["ML_PLATFORM_MLFLOW_UI"] == "http://127.0.0.1:5001"
 
 
+def test_waiting_threads_of_a_fit_sleep_unless_the_user_says_otherwise() -> None:
+    """Runs share the processors with each other and with the server."""
+    assert _services({})["dagster"].env["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in _services({"OMP_WAIT_POLICY": "ACTIVE"})["dagster"].env
+
+
 @pytest.mark.parametrize(
     ("inherited", "page"), [({}, "https://mlflow.example"), ({"ML_PLATFORM_MLFLOW_UI": "https://a"}, "https://a")]
 )

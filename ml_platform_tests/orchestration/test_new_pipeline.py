@@ -79,7 +79,7 @@ def test_the_third_level_searches_on_as_many_folds_as_the_data_leave_room_for(pr
 def test_a_number_becomes_a_regression(project: Path) -> None:
     made, _ = new_pipeline("parcels", said(target="hours"), project / "mine" / "defs")
     assert made.task == "regression"
-    assert {gate["metric"] for gate in _spec(project)["gates"]} == {"rmse", "mae"}  # type: ignore[attr-defined]
+    assert {gate.get("metric", gate.get("kind")) for gate in _spec(project)["gates"]} == {"rmse", "mae", "served"}  # type: ignore[attr-defined]
 
 
 def test_a_column_may_tell_when_the_target_became_known(project: Path) -> None:

@@ -486,7 +486,7 @@ def test_a_feature_that_looks_beyond_its_row_is_refused(
     head = "import random\nfrom datetime import UTC, datetime\n\nCALLS = []\n"
     impure = head + code.partition('"""\n')[2].replace(own, IMPURE[looks_at])
     monkeypatch.setattr(resolution, "getsource", lambda _: impure)
-    with pytest.raises(SpecError, match="hour: other values .*expected values that depend on their own row") as caught:
+    with pytest.raises(SpecError, match=r"hour: other values .*expected values that depend on their own row") as caught:
         _resolve(tmp_path / "defs.yaml", TEXT)
     assert f"defs.yaml:{_line(TEXT, '    columns: [')}: features.columns" in str(caught.value)
     assert "crowding" not in str(caught.value)

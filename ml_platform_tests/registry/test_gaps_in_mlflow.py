@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -73,7 +74,7 @@ def test_pyfunc_refuses_by_name(registered: dict[str, tuple[ModelVersion, Any, P
     """What the signature leaves open, the loader checks."""
     frame = PANDAS["None"](make_rides(3, 1, {}))
     with pytest.raises(Exception, match=r"passengers in row 0: got 2\.5, expected an integer"):
-        registered["no gaps"][1].predict(frame.assign(passengers=[2.5, 1, None]))
+        registered["no gaps"][1].predict(frame.assign(passengers=pd.Series([2.5, 1, None], dtype=object)))
     with pytest.raises(Exception, match="ride_id"):
         registered["no gaps"][1].predict(frame.drop(columns="ride_id"))
 

@@ -17,7 +17,7 @@ from ml_platform.training.trainer import Trained
 
 SIZES = {"train": 1500, "validation": 500}
 COLUMNS = ["temperature", "passengers", "is_wet", "carrier", "sparse"]
-ROUNDS = {"rounds": 60, "patience": 20}
+ROUNDS, PATIENCE = 60, 20
 Answer = Callable[[object], float]
 needs_xgboost = pytest.mark.skipif(find_spec("xgboost") is None, reason="XGBoost is an extra")
 KINDS = ["lightgbm", "linear", pytest.param("xgboost", marks=needs_xgboost), "ensemble"]
@@ -64,9 +64,9 @@ def _fitted(kind: str, task: Task, seed: int) -> tuple[Trained, pl.DataFrame]:
 def _model(kind: str) -> Model:
     match kind:
         case "lightgbm":
-            return LightGBMModel(kind="lightgbm", **ROUNDS)
+            return LightGBMModel(kind="lightgbm", rounds=ROUNDS, patience=PATIENCE)
         case "xgboost":
-            return XGBoostModel(kind="xgboost", **ROUNDS)
+            return XGBoostModel(kind="xgboost", rounds=ROUNDS, patience=PATIENCE)
         case _:
             return LinearModel(kind="linear")
 
