@@ -180,7 +180,7 @@ def _split(span: Span, folds_at_most: int) -> dict[str, Any]:
 
 
 def _served(span: Span) -> dict[str, Any]:
-    """Ask the real server for as many rows as half of a usual holdout has, at most as many as the gate asks by itself."""
+    """Ask the real server for half of the rows of a usual holdout, at most as many as the gate asks by itself."""
     holdout = span.usual * span.held_out // DAYS[span.every]
     return {"kind": "served", "p95_ms": P95_MS, "rows": min(200, max(10, holdout // 2))}
 
