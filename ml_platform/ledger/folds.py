@@ -83,6 +83,19 @@ def retrain_requests(decisions: Sequence[Decision]) -> list[Decision]:
     return [decision for decision in reversed(decisions) if decision.kind == "retrain_requested"]
 
 
+def is_settled(decisions: Sequence[Decision], request: Decision) -> bool:
+    """Check whether a retrain request came to a result: its candidate was refused, or became champion.
+
+    A candidate that passed its gates and was neither promoted nor refused since has no result yet.
+    """
+    since = [
+        each for each in decisions if each.seq > request.seq and each.payload.get("as_of") == request.payload["as_of"]
+    ]
+    judged = [each for each in since if each.kind == "evaluated"]
+    is_stopped = bool(judged) and not _has_passed(judged[-1])
+    return is_stopped or any(each.kind in ("promoted", "promotion_refused") for each in since)
+
+
 def next_seq(decisions: Sequence[Decision]) -> int:
     """Give the number that the next decision must have, if nobody else decides first."""
     return decisions[-1].seq + 1 if decisions else 1
@@ -91,6 +104,11 @@ def next_seq(decisions: Sequence[Decision]) -> int:
 def _newest_of(decisions: Sequence[Decision], kind: DecisionKind, version: int, digest: str) -> Decision | None:
     found = (each for each in reversed(decisions) if each.kind == kind and _is_of(each, version, digest))
     return next(found, None)
+
+
+def _has_passed(evaluated: Decision) -> bool:
+    outcomes = {verdict["outcome"] for verdict in evaluated.payload.get("verdicts", ())}
+    return outcomes == {"pass"}
 
 
 def _is_of(decision: Decision, version: int, digest: str) -> bool:

@@ -17,12 +17,26 @@ from ml_platform.contracts.spec.watching import COOL_DOWN
 class RetrainRequest:
     """An earlier request: its as-of, the group (one backfill, or one run) whose report asked, what became of it.
 
-    `has_failed` when its run ended before anything was evaluated: it starts no cool-down.
+    `has_failed` when its run ended before it came to a result: it starts no cool-down.
     """
 
     as_of: str
     group: str
     has_failed: bool = False
+
+
+@dataclass(frozen=True)
+class DeadRetrain:
+    """The newest request, whose run died before it came to a result.
+
+    `attempt` counts from 1; `because` is what the run died of; `dead_for_s` says for how many seconds it has been dead.
+    """
+
+    as_of: str
+    champion_version: int | None
+    attempt: int
+    because: str
+    dead_for_s: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,7 @@ def decide_all(
     requests: Sequence[RetrainRequest],
     is_running: bool,
     retrain: Retrain,
+    newest_before: str | None = None,
 ) -> list[tuple[DriftReport, RetrainDecision]]:
     """Decide on all reports of one tick, of which at most one may ask.
 
@@ -93,17 +108,24 @@ def decide_all(
         Reports of one pipeline, each with its group, oldest first.
     champion_version, champion_as_of, requests, is_running, retrain
         As in `decide_retrain`.
+    newest_before : str or None
+        The newest as-of of which an earlier tick saw a conclusive report.
 
     Returns
     -------
     list
-        Every report with its decision, in the order given. Of those that found something out only the newest as-of is
-        decided on its merits (of equal ones, the last); the others are superseded by it. Inconclusive ones supersede
-        nothing, and are declined for what they are.
+        Every report with its decision, in the order given. Of the conclusive ones only the newest as-of is decided on
+        its merits (of equal ones, the last); the others are superseded by it, and all of them by a newer report that
+        an earlier tick saw. Inconclusive ones supersede nothing, and are declined for what they are.
     """
     conclusive = [(report.as_of, place) for place, (report, _) in enumerate(reports) if _is_conclusive(report)]
     as_of, newest = max(conclusive, default=(None, None))
     superseded = RetrainDecision(False, f"superseded by the report of {as_of}, which came in the same tick")
+    if as_of is not None and newest_before is not None and newest_before > as_of:
+        newest, superseded = (
+            None,
+            RetrainDecision(False, f"superseded by the report of {newest_before}, which is newer"),
+        )
 
     def decide(place: int, report: DriftReport, group: str) -> RetrainDecision:
         if _is_conclusive(report) and place != newest:
@@ -119,6 +141,32 @@ def decide_all(
         )
 
     return [(report, decide(place, report, group)) for place, (report, group) in enumerate(reports)]
+
+
+ATTEMPTS_AT_MOST = 3
+WAIT_S = (60.0, 600.0)  # before the second attempt, and before the third: an outage may take a while
+
+
+def decide_again(
+    dead: DeadRetrain, *, champion_version: int | None, champion_as_of: str | None, is_running: bool
+) -> RetrainDecision | None:
+    """Decide whether a retrain whose run died is requested again.
+
+    Returns
+    -------
+    RetrainDecision or None
+        None while there is nothing to decide: a retrain is running, the champion is another one by now, or the run
+        has not been dead for long enough. Declined once `ATTEMPTS_AT_MOST` runs have died.
+    """
+    is_outdated = champion_as_of is not None and date.fromisoformat(dead.as_of) <= date.fromisoformat(champion_as_of)
+    if is_running or is_outdated or dead.champion_version != champion_version:
+        return None
+    if dead.attempt >= ATTEMPTS_AT_MOST:
+        return RetrainDecision(False, f"given up after {dead.attempt} runs that died, the last one of: {dead.because}")
+    if dead.dead_for_s < WAIT_S[dead.attempt - 1]:
+        return None
+    because = f"attempt {dead.attempt + 1} of {ATTEMPTS_AT_MOST}, the run before died of: {dead.because}"
+    return RetrainDecision(True, because)
 
 
 def _is_conclusive(report: DriftReport) -> bool:

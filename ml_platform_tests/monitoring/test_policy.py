@@ -1,5 +1,6 @@
 """The retrain policy as a table: what may ask for a new model, and why the rest may not."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from ml_platform.contracts.records import DriftReport, Window
 from ml_platform.contracts.spec import Retrain
-from ml_platform.monitoring.policy import RetrainRequest, decide_all, decide_retrain
+from ml_platform.monitoring.policy import DeadRetrain, RetrainRequest, decide_again, decide_all, decide_retrain
 
 WINDOW = Window(start=datetime(2013, 6, 24, tzinfo=UTC), end=datetime(2013, 7, 1, tzinfo=UTC))
 DRIFTED = DriftReport(
@@ -148,3 +149,51 @@ def test_a_tick_asks_at_most_once(found: list[tuple[int, str, str]]) -> None:
     decided = decide_all(reports, **PRESENT)
     assert [report for report, _ in decided] == [report for report, _ in reports]
     assert sum(decision.is_requested for _, decision in decided) <= 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 28), st.sampled_from(["drifted", "stable", "inconclusive"]))),
+    st.none() | st.integers(1, 28),
+)
+def test_nothing_older_than_a_report_of_before_asks(found: list[tuple[int, str]], before: int | None) -> None:
+    """Whoever asks is the newest conclusive report there is, of this tick or of an earlier one."""
+    reports = [
+        (DRIFTED.model_copy(update={"as_of": f"2013-07-{day:02}", "outcome": outcome}), "b") for day, outcome in found
+    ]
+    newest_before = None if before is None else f"2013-07-{before:02}"
+    decided = decide_all(reports, newest_before=newest_before, **PRESENT)
+    conclusive = [f"2013-07-{day:02}" for day, outcome in found if outcome != "inconclusive"]
+    for report, decision in decided:
+        if decision.is_requested:
+            assert report.as_of == max([*conclusive, newest_before or ""])
+
+
+DEAD = DeadRetrain("2013-07-01", 3, attempt=1, because="out of memory", dead_for_s=1e6)
+NOW: dict[str, Any] = {"champion_version": 3, "champion_as_of": "2013-05-01", "is_running": False}
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "expected"),
+    [
+        ({}, {}, (True, "attempt 2 of 3, the run before died of: out of memory")),
+        ({"attempt": 2}, {}, (True, "attempt 3 of 3, the run before died of: out of memory")),
+        ({"attempt": 3}, {}, (False, "given up after 3 runs that died, the last one of: out of memory")),
+        ({"dead_for_s": 59.9}, {}, None),
+        ({"dead_for_s": 60.0}, {}, (True, "attempt 2 of 3, the run before died of: out of memory")),
+        ({"dead_for_s": 60.0, "attempt": 2}, {}, None),
+        ({}, {"is_running": True}, None),
+        ({}, {"champion_version": 4}, None),
+        ({}, {"champion_as_of": "2013-07-01"}, None),
+        ({"champion_version": None}, {"champion_version": None, "champion_as_of": None}, (True, "attempt 2 of 3,")),
+    ],
+)
+def test_a_dead_retrain_is_requested_again(
+    changes: dict[str, Any], now: dict[str, Any], expected: tuple[bool, str] | None
+) -> None:
+    decision = decide_again(replace(DEAD, **changes), **{**NOW, **now})
+    if expected is None:
+        assert decision is None
+    else:
+        assert decision is not None
+        assert decision.is_requested is expected[0]
+        assert decision.because.startswith(expected[1])

@@ -1,14 +1,16 @@
 """From drift reports to retrain requests, tick by tick, on real events of a Dagster instance."""
 
+import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from ml_platform.contracts.errors import LedgerConflict
+from ml_platform.contracts.errors import ContractError, LedgerConflict
 from ml_platform.contracts.records import ColumnDrift, Decision, DecisionKind, DriftReport
-from ml_platform.orchestration import retrain_sensor
+from ml_platform.monitoring import policy
+from ml_platform.orchestration import drift_reports, retrain_sensor
 from ml_platform.orchestration.partitions import partitions_def
 from ml_platform_tests.fakes.ledger import InMemoryLedger
 from ml_platform_tests.pipelines.marks import DAGSTER
@@ -54,6 +56,7 @@ class Watch:
         self.instance = instance
         self.ledger = InMemoryLedger()
         self.cursor: str | None = None
+        self.skipped: str | None = None
         self.repository = definitions(ledger=dg.ResourceDefinition.hardcoded_resource(None)).get_repository_def()
         self.write("promoted", {"digest": "d", "as_of": CHAMPION})
 
@@ -87,6 +90,7 @@ class Watch:
             sensor_name="tiny_drift",
         )
         evaluated = self.repository.get_sensor_def("tiny_drift").evaluate_tick(context)
+        self.skipped = evaluated.skip_message
         if is_kept:
             self.cursor = evaluated.cursor
         return list(evaluated.run_requests or [])
@@ -260,16 +264,199 @@ def test_a_backfill_over_many_ticks_asks_at_most_once(watching: Watch) -> None:
     assert "b has already asked" in watching.newest().because
 
 
-def test_a_backfill_cut_by_the_limit_of_a_tick_asks_at_most_once(
+def _reported(watching: Watch, *reports: DriftReport) -> None:
+    """Store reports as events without a run, in this order: quicker than runs, and all of one group."""
+    for report in reports:
+        metadata = {"report": dg.MetadataValue.json(report.model_dump(mode="json"))}
+        event = dg.AssetMaterialization(["tiny", "drift"], partition=report.as_of, metadata=metadata)
+        watching.instance.report_runless_asset_event(event)
+
+
+def test_of_more_reports_than_a_tick_reads_the_newest_are_read(
     watching: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More reports than a tick reads are read by the next ones, each once."""
-    monkeypatch.setattr(retrain_sensor, "RECORDS_PER_TICK", 2)
-    keys = [f"2020-01-{day}" for day in range(20, 25)]
-    watching.drift(*[_report(key, is_drifted=True) for key in keys], backfill="b")
-    asked = [request.run_key for _ in range(4) for request in watching.tick()]
-    assert asked == ["drift-b"]
-    assert sorted(as_of for _, as_of in watching.decisions()) == keys
+    """Twelve between two ticks, in whatever order: the newest decides, and one decision counts the others."""
+    monkeypatch.setattr(drift_reports, "REPORTS_PER_TICK", 3)
+    keys = [f"2020-01-{day}" for day in range(18, 30)]
+    drifted = [_report(key, is_drifted=True) for key in keys[:-1]]
+    _reported(watching, *reversed(drifted), _report(keys[-1], is_drifted=False))
+    assert watching.tick() == []
+    assert watching.decisions() == [
+        ("retrain_declined", key) for key in ("2020-01-26", "2020-01-27", "2020-01-28", "2020-01-29")
+    ]
+    unread, *_, newest = [each for each in watching.ledger.read("tiny") if each.kind == "retrain_declined"]
+    assert unread.because == (
+        "9 reports of 2020-01-18 to 2020-01-26 were not read: superseded by those up to 2020-01-29"
+    )
+    assert unread.payload["reports"] == 9
+    assert newest.because.startswith("the report is stable")
+    assert watching.tick() == []
+
+
+def test_a_late_report_of_an_old_day_asks_for_nothing(watching: Watch) -> None:
+    """The newest report is stable, and an earlier tick has seen it: the drift of the old day has passed."""
+    watching.drift(_report(FOURTH, is_drifted=False))
+    assert watching.tick() == []
+    watching.drift(_report(FIRST, is_drifted=True))
+    assert watching.tick() == []
+    assert watching.newest().because == f"superseded by the report of {FOURTH}, which is newer"
+
+
+def test_a_newer_report_that_found_nothing_out_silences_no_late_one(watching: Watch) -> None:
+    inconclusive = _report(FOURTH, is_drifted=False).model_copy(update={"outcome": "inconclusive"})
+    watching.drift(inconclusive)
+    assert watching.tick() == []
+    watching.drift(_report(FIRST, is_drifted=True))
+    assert [request.partition_key for request in watching.tick()] == [FIRST]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_only_the_newest_conclusive_report_ever_asks(
+    watching: Watch, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Reports of random days in random order over random ticks, more than a tick reads: as a plain model says."""
+    monkeypatch.setattr(drift_reports, "REPORTS_PER_TICK", 4)
+    rng, newest, asked = random.Random(seed), dict[str, str](), list[int]()  # noqa: S311 - a test's chance
+    for tick in range(5):
+        monkeypatch.setattr(drift_reports, "_group", lambda *_, tick=tick: f"run {tick}")
+        reports = [
+            _report(f"2020-01-{rng.randint(17, 31)}", is_drifted=rng.random() < 0.6).model_copy(
+                update={"outcome": "inconclusive"} if rng.random() < 0.3 else {}
+            )
+            for _ in range(rng.randint(0, 8))
+        ]
+        _reported(watching, *reports)
+        newest |= {report.as_of: report.outcome for report in reports}
+        last = max((day for day, outcome in newest.items() if outcome != "inconclusive"), default="")
+        is_read = last in sorted({report.as_of for report in reports})[-4:]
+        is_cool = all(abs(int(last[-2:]) - day) >= 5 for day in asked)
+        expected = [last] if is_read and newest[last] == "drifted" and is_cool else []
+        assert [request.partition_key for request in watching.tick()] == expected
+        asked += [int(day[-2:]) for day in expected]
+
+
+@pytest.mark.parametrize("cursor", ["soon", "12.5", "-3", "\u00b2", "{}"])
+def test_a_cursor_that_is_no_number_is_explained(watching: Watch, cursor: str) -> None:
+    watching.cursor = cursor
+    with pytest.raises(ContractError, match="expected the storage id of a drift report, a number") as refused:
+        watching.tick()
+    assert "dagster sensor cursor tiny_drift --delete" in str(refused.value)
+
+
+def test_a_reset_names_what_it_drops(watching: Watch) -> None:
+    """Reports that no tick has decided on; decided ones are not dropped."""
+    watching.drift(_report(FIRST, is_drifted=False))
+    assert watching.tick() == []
+    watching.drift(_report(THIRD, is_drifted=True))
+    watching.drift(_report(FOURTH, is_drifted=True))
+    watching.cursor = None
+    assert watching.tick() == []
+    dropped = f"watching from now on; not decided on: 2 drift reports of before, as of {FOURTH}, {THIRD}"
+    assert watching.skipped == f"first tick: {dropped}"
+
+
+DIED = "the MLflow server is away"
+
+
+def _die(watching: Watch, request: dg.RunRequest, status: dg.DagsterRunStatus = dg.DagsterRunStatus.FAILURE) -> str:
+    """Let the run of a request end without a result; gives its id."""
+    tags = {"dagster/run_key": str(request.run_key)}
+    run = watching.instance.add_run(dg.DagsterRun("tiny_retrain", tags=tags, status=dg.DagsterRunStatus.STARTED))
+    assert watching.tick() == []  # while it runs
+    if status == dg.DagsterRunStatus.FAILURE:
+        watching.instance.report_run_failed(run, DIED)
+    else:
+        watching.instance.report_run_canceled(run)
+    return run.run_id
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for nothing before a dead retrain is requested again."""
+    monkeypatch.setattr(policy, "WAIT_S", (0.0, 0.0))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_retrain_that_died_is_requested_again_with_the_reason(watching: Watch) -> None:
+    """Three attempts in all, each with a run key of its own; then it is given up, once."""
+    group = watching.drift(_report(FIRST, is_drifted=True))
+    [request] = watching.tick()
+    for attempt in (2, 3):
+        run_id = _die(watching, request)
+        [request] = watching.tick()
+        assert (request.run_key, request.partition_key) == (f"drift-{group}-{attempt}", FIRST)
+        because = f"attempt {attempt} of 3, the run before died of: {DIED} (run {run_id})"
+        assert request.tags["ml_platform/reason"] == because
+        assert request.tags["ml_platform/evidence"] == "passengers 1.25, hour 0.50"
+        assert watching.newest().because == because
+    last = _die(watching, request)
+    assert [watching.tick() for _ in range(3)] == [[], [], []]
+    assert watching.decisions() == [("retrain_requested", FIRST)] * 3 + [("retrain_declined", FIRST)]
+    assert watching.newest().because == f"given up after 3 runs that died, the last one of: {DIED} (run {last})"
+    watching.drift(_report(SECOND, is_drifted=True))
+    assert [each.partition_key for each in watching.tick()] == [SECOND]
+
+
+def test_an_outage_gets_time_to_end(watching: Watch) -> None:
+    """It died a moment ago: not yet."""
+    watching.drift(_report(FIRST, is_drifted=True))
+    [request] = watching.tick()
+    _die(watching, request)
+    assert watching.tick() == []
+    assert watching.decisions() == [("retrain_requested", FIRST)]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_retrain_that_somebody_canceled_is_not_requested_again(watching: Watch) -> None:
+    watching.drift(_report(FIRST, is_drifted=True))
+    [request] = watching.tick()
+    _die(watching, request, dg.DagsterRunStatus.CANCELED)
+    assert watching.tick() == []
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("writes", "is_requested"),
+    [
+        ([("evaluated", "fail")], False),  # refused: that is its result
+        ([("evaluated", "inconclusive")], False),
+        ([("evaluated", "pass")], True),  # died before the endpoint followed
+        ([("evaluated", "pass"), ("promoted", "")], False),
+        ([("evaluated", "pass"), ("promotion_refused", "")], False),
+        ([("evaluated", "fail"), ("evaluated", "pass")], True),
+    ],
+)
+def test_a_retrain_is_dead_only_before_its_result(
+    watching: Watch, writes: list[tuple[DecisionKind, str]], is_requested: bool
+) -> None:
+    watching.drift(_report(FIRST, is_drifted=True))
+    [request] = watching.tick()
+    for kind, outcome in writes:
+        verdicts = {"verdicts": [{"outcome": outcome}]} if outcome else {"digest": "e"}
+        watching.write(kind, {"as_of": FIRST} | verdicts)
+    _die(watching, request)
+    assert bool(watching.tick()) is is_requested
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_dead_retrain_of_a_former_champion_is_not_requested_again(watching: Watch) -> None:
+    watching.drift(_report(FIRST, is_drifted=True))
+    [request] = watching.tick()
+    _die(watching, request)
+    watching.write("promoted", {"digest": "e", "as_of": FOURTH})
+    assert watching.tick() == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_attempt_that_a_dead_tick_wrote_down_is_launched(watching: Watch) -> None:
+    """The tick died between the ledger and the launch: the same run key again, and no new decision."""
+    watching.drift(_report(FIRST, is_drifted=True))
+    [request] = watching.tick()
+    _die(watching, request)
+    first = watching.tick(is_kept=False)
+    written = watching.ledger.read("tiny")
+    assert [each.run_key for each in watching.tick()] == [each.run_key for each in first]
+    assert watching.ledger.read("tiny") == written
 
 
 def test_a_repeated_tick_asks_the_same_and_writes_nothing(watching: Watch) -> None:
