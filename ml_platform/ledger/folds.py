@@ -31,6 +31,17 @@ def champion(decisions: Sequence[Decision]) -> Champion | None:
     return _promoted(newest) if newest else None
 
 
+def champion_before(decisions: Sequence[Decision], partition: str) -> Champion | None:
+    """Return the champion of the time of a partition: of what was promoted, the newest as-of before it.
+
+    Going back to an older as-of withdraws what was promoted with a newer one.
+    """
+    standing: list[Champion] = []
+    for each in reversed(promotions(decisions)):
+        standing = [*(other for other in standing if other.as_of < each.as_of), each]
+    return next((each for each in reversed(standing) if each.as_of < partition), None)
+
+
 def evaluation_of(decisions: Sequence[Decision], version: int, digest: str) -> Evaluation | None:
     """Give the newest evaluation of exactly this version and digest; None if it was never evaluated."""
     found = _newest_of(decisions, "evaluated", version, digest)

@@ -72,7 +72,7 @@ def report_per_partition(
         Partition key -> whether the check passed, and its metadata.
     """
     failed = [key for key, (passed, _) in results.items() if not passed]
-    if len(results) == 1 and not run_fails:
+    if len(results) == len(context.partition_keys) == 1 and not run_fails:
         [(passed, metadata)] = results.values()
         return dg.AssetCheckResult(check_name=name, passed=passed, metadata=metadata, severity=severity)
     log_evaluations(

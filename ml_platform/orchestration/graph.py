@@ -5,7 +5,7 @@ import dagster as dg
 from ml_platform.orchestration.approval import approval_sensors
 from ml_platform.orchestration.endpoint_check import serves_offline_predictions
 from ml_platform.orchestration.feature_assets import features_asset, lookup_asset
-from ml_platform.orchestration.jobs import data_job, data_schedule, monitor_job, retrain_job
+from ml_platform.orchestration.jobs import data_job, data_schedule, monitor_job, retrain_job, walk_forward_job
 from ml_platform.orchestration.member_assets import member_assets
 from ml_platform.orchestration.model_assets import model_assets
 from ml_platform.orchestration.monitoring_assets import drift_asset
@@ -32,7 +32,7 @@ def pipeline_definitions(pipeline: Pipeline) -> dg.Definitions:
             drift_asset(pipeline),
         ],
         asset_checks=[serves_offline_predictions(pipeline)],
-        jobs=[data, retrain, monitor_job(pipeline)],
+        jobs=[data, retrain, walk_forward_job(pipeline), monitor_job(pipeline)],
         schedules=[data_schedule(pipeline, data)],
         sensors=[drift_sensor(pipeline, retrain), *approval_sensors(pipeline)],
     )

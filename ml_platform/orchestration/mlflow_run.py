@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "ml_platform"
+PIPELINE_TAG = "ml_platform/pipeline"  # of a Dagster run: its pipeline
 PARENT = "dagster_parent_run_id"  # of a nested run: dagster-mlflow takes one with `dagster_run_id` for that of a step
 MLFLOW_STATUS = {dg.DagsterRunStatus.SUCCESS: "FINISHED", dg.DagsterRunStatus.CANCELED: "KILLED"}
 

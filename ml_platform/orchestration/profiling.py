@@ -1,13 +1,14 @@
 """Drift reports of as-of partitions: profiles of feature partitions, kept in the lake and merged over the window."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
 
 from ml_platform.contracts.records import Decision, DriftReport
 from ml_platform.data.lake.tables import PARTITION, Lake
-from ml_platform.ledger.folds import Champion, champion
+from ml_platform.ledger.folds import Champion, champion_before
 from ml_platform.monitoring.drift import report
 from ml_platform.monitoring.profiles import Profile, merge
 from ml_platform.orchestration.resolution import Pipeline
@@ -17,7 +18,7 @@ from ml_platform.registry.bundle import REFERENCE, open_bundle
 def reports(
     pipeline: Pipeline, lake: Lake, decisions: Sequence[Decision], bundles: Path, keys: Sequence[str]
 ) -> list[DriftReport]:
-    """Compare the window before each as-of partition with the present champion's training rows.
+    """Compare the window before each as-of partition with the training rows of the champion of that time.
 
     Parameters
     ----------
@@ -27,13 +28,29 @@ def reports(
         Where deployed bundles lie.
     keys : sequence of str
         As-of partitions, oldest first.
+
+    Returns
+    -------
+    list of DriftReport
+        Oldest first; none for a partition before which no version was promoted.
     """
-    present = champion(decisions)
-    reference = None if present is None else _reference(bundles / pipeline.name / present.digest, present)
+    champions = {key: champion_before(decisions, key) for key in keys}
+    groups = groupby((key for key in keys if champions[key] is not None), key=champions.__getitem__)
+    return [
+        each
+        for champion, group in groups
+        if champion is not None
+        for each in _against(pipeline, lake, champion, bundles / pipeline.name / champion.digest, list(group))
+    ]
+
+
+def _against(
+    pipeline: Pipeline, lake: Lake, champion: Champion, bundle: Path, keys: Sequence[str]
+) -> list[DriftReport]:
+    reference = Profile.from_json(open_bundle(bundle, champion.digest).read_bytes(REFERENCE))
     windows = {key: pipeline.calendar.keys_before(key, pipeline.spec.monitoring.window) for key in keys}
-    wanted = sorted({day for window in windows.values() for day in window})
-    known = {} if reference is None else profiles(pipeline, lake, reference, wanted)
-    return [_report(pipeline, key, window, present, reference, known) for key, window in windows.items()]
+    known = profiles(pipeline, lake, reference, sorted({day for window in windows.values() for day in window}))
+    return [_report(pipeline, key, window, champion, reference, known) for key, window in windows.items()]
 
 
 def profiles(pipeline: Pipeline, lake: Lake, reference: Profile, keys: Sequence[str]) -> dict[str, Profile]:
@@ -66,16 +83,12 @@ def profiles(pipeline: Pipeline, lake: Lake, reference: Profile, keys: Sequence[
 _COLUMNS = ("partition", "reference", "stamp", "profile")
 
 
-def _reference(folder: Path, present: Champion) -> Profile:
-    return Profile.from_json(open_bundle(folder, present.digest).read_bytes(REFERENCE))
-
-
 def _report(
     pipeline: Pipeline,
     key: str,
     window: list[str],
-    present: Champion | None,
-    reference: Profile | None,
+    champion: Champion,
+    reference: Profile,
     known: dict[str, Profile],
 ) -> DriftReport:
     found = [known[day] for day in window if day in known]
@@ -84,10 +97,10 @@ def _report(
         pipeline=pipeline.name,
         as_of=key,
         window=pipeline.calendar.window(window or [key]),
-        champion=present.version if present else None,
-        champion_as_of=present.as_of if present else None,
+        champion=champion.version,
+        champion_as_of=champion.as_of,
         reference=reference,
-        current=None if reference is None else merge([reference.profile(_no_rows(reference)), *found]),
+        current=merge([reference.profile(_no_rows(reference)), *found]),
         missing=missing,
         monitoring=pipeline.spec.monitoring,
     )

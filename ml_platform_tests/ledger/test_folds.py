@@ -3,18 +3,21 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ml_platform.contracts.records import DecisionKind, Evaluation
+from ml_platform.contracts.records import Decision, DecisionKind, Evaluation
 from ml_platform.ledger import (
     approval_of,
     champion,
+    champion_before,
     evaluated_at,
     evaluation_of,
     next_seq,
     promotions,
     retrain_requests,
 )
-from ml_platform.ledger.folds import evaluations_before
+from ml_platform.ledger.folds import evaluations_before, is_settled
 from ml_platform_tests.fakes.ledger import InMemoryLedger
 
 
@@ -172,3 +175,53 @@ def test_the_versions_before_are_told_newest_first_as_they_were_judged_last(ledg
     found = evaluations_before(ledger.read("flights"), 4)
     assert [(each.version, each.rows) for each in found] == [(3, 50), (2, 40), (1, 20)]
     assert evaluations_before(ledger.read("flights"), 1) == []
+
+
+def _promotions(ledger: InMemoryLedger, as_ofs: list[int]) -> list[Decision]:
+    for version, day in enumerate(as_ofs, 1):
+        _append(ledger, "promoted", version, {"digest": f"digest{version}", "as_of": f"2013-07-{day:02}"})
+    return list(ledger.read("flights"))
+
+
+@given(st.lists(st.integers(1, 28)), st.integers(1, 29))
+def test_the_champion_of_a_time_is_the_newest_as_of_before_it_that_was_not_withdrawn(
+    as_ofs: list[int], day: int
+) -> None:
+    """Whatever was promoted in whatever order; of the future it is the present champion."""
+    decisions = _promotions(InMemoryLedger(), as_ofs)
+    found, future = champion_before(decisions, f"2013-07-{day:02}"), champion_before(decisions, "2014-01-01")
+    assert future == champion(decisions)
+    standing = [
+        (as_of, version)
+        for version, as_of in enumerate(as_ofs, 1)
+        if all(later > as_of for later in as_ofs[version:]) and as_of < day
+    ]
+    assert (found and found.version) == (max(standing)[1] if standing else None)
+
+
+def test_going_back_withdraws_what_was_promoted_since(ledger: InMemoryLedger) -> None:
+    """A rollback from the 20th to the 10th: the 10th is the champion of all the time after it."""
+    decisions = _promotions(ledger, [10, 20, 10])
+    found = {day: champion_before(decisions, f"2013-07-{day}") for day in (10, 11, 25)}
+    assert {day: each and each.version for day, each in found.items()} == {10: None, 11: 3, 25: 3}
+
+
+OUTCOMES = st.lists(st.sampled_from(["pass", "fail", "inconclusive"]), max_size=3)
+LATER = st.tuples(st.sampled_from(["evaluated", "promoted", "promotion_refused"]), st.integers(1, 2), OUTCOMES)
+
+
+@given(st.lists(LATER, max_size=6))
+def test_a_request_is_settled_by_a_refusal_or_a_promotion_as_of_its_day(later: list[Any]) -> None:
+    ledger = InMemoryLedger()
+    _append(ledger, "promoted", 1, {"digest": "a", "as_of": "2013-07-01"})  # before the request: settles nothing
+    _append(ledger, "retrain_requested", 1, {"as_of": "2013-07-01", "group": "b"})
+    request = ledger.read("flights")[-1]
+    for kind, day, outcomes in later:
+        verdicts = {"verdicts": [{"outcome": outcome} for outcome in outcomes]}
+        _append(ledger, kind, 1, {"digest": "a", "as_of": f"2013-07-0{day}"} | verdicts)
+    of_its_day = [(kind, outcomes) for kind, day, outcomes in later if day == 1]
+    judged = [outcomes for kind, outcomes in of_its_day if kind == "evaluated"]
+    is_refused = bool(judged) and set(judged[-1]) != {"pass"}
+    assert is_settled(ledger.read("flights"), request) == (
+        is_refused or any(kind != "evaluated" for kind, _ in of_its_day)
+    )

@@ -11,7 +11,7 @@ pytestmark = DAGSTER
 # asset | partitions | upstream, with the partitions before it reads | checks, ! where they block | kinds
 EXPECTED = """
 flight_arrival_delay/candidate | day | member_gbm member_line training_set | - | mlflow
-flight_arrival_delay/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
+flight_arrival_delay/drift | day | endpoint features[-7..-1] | inputs_not_drifted | numpy polars
 flight_arrival_delay/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
 flight_arrival_delay/evaluation | day | candidate training_set | mae_not_worse_than_champion! rmse_at_most_70_0! rmse_better_than_baseline! rmse_not_worse_than_champion! served_as_offline_within_100_ms_1000_mb_60_s! | mlflow scikitlearn
 flight_arrival_delay/features | day | validated[-2..0] weather[-1..0] | - | deltalake polars
@@ -22,7 +22,7 @@ flight_arrival_delay/training_set | day | features[-74..-1] validated[-74..-1] |
 flight_arrival_delay/validated | day | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
 flight_arrival_delay/weather | day | - | - | deltalake python
 flight_cancellations/candidate | week | training_set | - | lightgbm mlflow
-flight_cancellations/drift | week | features[-2..-1] | inputs_not_drifted | numpy polars
+flight_cancellations/drift | week | endpoint features[-2..-1] | inputs_not_drifted | numpy polars
 flight_cancellations/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
 flight_cancellations/evaluation | week | candidate training_set | average_precision_better_than_baseline! average_precision_not_worse_than_champion! log_loss_at_most_0_25! log_loss_better_than_baseline! | mlflow scikitlearn
 flight_cancellations/features | week | validated[-2..0] weather[-1..0] | - | deltalake polars
@@ -31,7 +31,7 @@ flight_cancellations/training_set | week | features[-16..-1] validated[-16..-1] 
 flight_cancellations/validated | week | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
 flight_cancellations/weather | week | - | - | deltalake python
 flight_delays/candidate | day | training_set | - | lightgbm mlflow
-flight_delays/drift | day | features[-7..-1] | inputs_not_drifted | numpy polars
+flight_delays/drift | day | endpoint features[-7..-1] | inputs_not_drifted | numpy polars
 flight_delays/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
 flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65! log_loss_not_worse_than_champion_on_the_newest_3d_with_confidence_0_95! log_loss_not_worse_than_champion_per_carrier! log_loss_not_worse_than_champion_with_confidence_0_95! roc_auc_better_than_baseline! roc_auc_not_too_good_to_be_true_beside_10_versions! | mlflow scikitlearn
 flight_delays/features | day | planes validated[-15..0] weather[-1..0] | - | deltalake polars
@@ -43,6 +43,7 @@ flight_delays/weather | day | - | - | deltalake python
 """  # noqa: E501 - one line for each asset
 CADENCES = {dg.DailyPartitionsDefinition: "day", dg.WeeklyPartitionsDefinition: "week", type(None): "-"}
 PIPELINES = ["flight_arrival_delay", "flight_cancellations", "flight_delays"]
+VERBS = ("data", "monitor", "retrain", "walk_forward")
 DATA_STAGES = ["raw", "validated", "weather", "features", "drift"]
 
 
@@ -95,7 +96,7 @@ def test_jobs_are_named_by_what_they_do(location: dg.Definitions) -> None:
     """And schedule and sensors by what they watch; what acts by itself is off, what keeps books is on."""
     repository = location.get_repository_def()
     jobs = sorted(name for name in repository.job_names if not name.startswith("__"))
-    assert jobs == sorted(f"{name}_{verb}" for name in PIPELINES for verb in ("data", "monitor", "retrain"))
+    assert jobs == sorted(f"{name}_{verb}" for name in PIPELINES for verb in VERBS)
     assert {schedule.name: schedule.job_name for schedule in repository.schedule_defs} == {
         "flight_arrival_delay_daily": "flight_arrival_delay_data",
         "flight_cancellations_weekly": "flight_cancellations_data",
@@ -107,6 +108,19 @@ def test_jobs_are_named_by_what_they_do(location: dg.Definitions) -> None:
         "mlflow_runs_after_canceled": "RUNNING",
         "mlflow_runs_after_failure": "RUNNING",
     }
+
+
+def test_the_schedule_carries_on_to_drift_and_a_walk_forward_leaves_the_endpoint_alone(
+    location: dg.Definitions,
+) -> None:
+    """Of every pipeline: what is loaded is compared with what the champion was trained on."""
+    for name in PIPELINES:
+        [schedule] = [each for each in location.get_repository_def().schedule_defs if name in each.name]
+        loaded = location.resolve_job_def(schedule.job_name).asset_layer.executable_asset_keys
+        assert dg.AssetKey([name, "drift"]) in loaded
+        walked = location.resolve_job_def(f"{name}_walk_forward").asset_layer.executable_asset_keys
+        retrained = location.resolve_job_def(f"{name}_retrain").asset_layer.executable_asset_keys
+        assert retrained - walked == {dg.AssetKey([name, "endpoint"])}
 
 
 def test_a_retrain_of_a_day_ends_in_the_endpoint(location: dg.Definitions) -> None:

@@ -371,7 +371,52 @@ def test_drift_is_measured_against_the_champion(world: World, monkeypatch: pytes
     assert passed["2020-01-24"]
     assert not passed["2020-02-01"]
     assert {each.severity for each in evaluations} == {dg.AssetCheckSeverity.WARN}
-    found = {each.partition: each.metadata for each in result.asset_materializations_for_node("tiny__drift")}
+    found = {each.partition: each.metadata for each in world.materializations("drift", result.run_id)}
     assert found["2020-02-01"]["outcome"].value == "drifted"
     assert "passengers" in str(found["2020-02-01"]["finding"].value)
     assert {"table", "plot"} <= found["2020-02-01"].keys()
+
+
+def _promote(world: World, version: int, as_of: str) -> None:
+    """Write a promotion of the bundle that version 1 has: a later champion, trained on the same rows."""
+    digest = world.decisions("promoted")[0].payload["digest"]
+    payload = {"digest": digest, "as_of": as_of, "previous": None}
+    seq = len(world.decisions()) + 1
+    world.ledger.append(
+        "tiny", "promoted", expected_seq=seq, actor="test", because="a test", version=version, payload=payload
+    )
+
+
+def test_drift_is_measured_against_the_champion_of_that_time(world: World) -> None:
+    """In a range and alone; before the first champion there is no report, and the check is not red."""
+    _promote(world, 7, LATER)
+    result = world.run("monitor", "2020-01-21", "2020-01-30")
+    assert result.success
+    found = {each.partition: each.metadata["report"].value for each in world.materializations("drift", result.run_id)}
+    champions = {str(key): report["champion"] for key, report in found.items() if isinstance(report, dict)}
+    expected = {f"2020-01-{day}": 1 if f"2020-01-{day}" <= LATER else 7 for day in range(24, 31)}
+    assert champions == expected
+    evaluations = world.evaluations("drift", "inputs_not_drifted", result.run_id)
+    assert {each.partition for each in evaluations} == {*expected, None}
+    assert "3 partitions" in str(evaluations[0].metadata["no_report"].value)
+    alone = world.run("monitor", AS_OF)
+    assert alone.success
+    assert world.materializations("drift", alone.run_id) == []
+    [check] = alone.get_asset_check_evaluations()
+    assert (check.passed, check.partition) == (True, AS_OF)
+    assert AS_OF in str(check.metadata["no_report"].value)
+
+
+def test_without_any_champion_the_data_job_reports_no_drift(loaded: World) -> None:
+    result = loaded.run("data", "2020-01-30", LAST)
+    assert result.success
+    assert loaded.materializations("drift", result.run_id) == []
+    assert [each.passed for each in loaded.evaluations("drift", "inputs_not_drifted", result.run_id)] == [True]
+
+
+def test_loading_a_day_carries_on_to_its_drift(world: World) -> None:
+    """By the job of the schedule, in the same run, against the window before the day."""
+    result = world.run("data", "2020-02-01")
+    assert result.success
+    [made] = world.materializations("drift", result.run_id)
+    assert (made.partition, made.metadata["outcome"].value) == ("2020-02-01", "stable")

@@ -129,11 +129,12 @@ class World:
         return [each for each in made if each is not None]
 
     def evaluations(self, stage: str, check: str, run_id: str) -> list[dg.AssetCheckEvaluation]:
-        """Give what a run stored of a check, newest first."""
+        """Give what a run stored of a check, newest first; what was planned and not evaluated is left out."""
         key = dg.AssetCheckKey(dg.AssetKey([NAME, stage]), check)
         records = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=1000)
         events = [each.event.dagster_event for each in records if each.event and each.run_id == run_id]
-        return [each.asset_check_evaluation_data for each in events if each is not None]
+        kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        return [each.asset_check_evaluation_data for each in events if each is not None and each.event_type == kind]
 
     def decisions(self, *kinds: str) -> list[Decision]:
         """Give the ledger's decisions, of some kinds."""
