@@ -32,14 +32,12 @@ def champion(decisions: Sequence[Decision]) -> Champion | None:
 
 
 def champion_before(decisions: Sequence[Decision], partition: str) -> Champion | None:
-    """Return the champion of the time of a partition: of what was promoted, the newest as-of before it.
+    """Return the champion of the time of a partition: the version promoted last of those as of a partition before it.
 
-    Going back to an older as-of withdraws what was promoted with a newer one.
+    That is the newest as-of before it, since only going back to an older version, which withdraws the newer ones, is a
+    promotion of an older as-of.
     """
-    standing: list[Champion] = []
-    for each in reversed(promotions(decisions)):
-        standing = [*(other for other in standing if other.as_of < each.as_of), each]
-    return next((each for each in reversed(standing) if each.as_of < partition), None)
+    return next((each for each in promotions(decisions) if each.as_of < partition), None)
 
 
 def evaluation_of(decisions: Sequence[Decision], version: int, digest: str) -> Evaluation | None:
