@@ -8,10 +8,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from ml_platform.contracts.home import Home
 from ml_platform.deployment.supervisor import HOST, Service
+from ml_platform.deployment.switches import describe_switches
 
 
 def platform_services(
@@ -42,7 +44,8 @@ def platform_services(
         page = inherited.get("ML_PLATFORM_MLFLOW_UI") or re.sub("//[^/]*@", "//", tracking)  # links show no password
         return [server, _dagster(dagster_port, project, {**env, "ML_PLATFORM_MLFLOW_UI": page})]
     mlflow = _mlflow(home, mlflow_port, tracking)
-    return [server, mlflow, _dagster(dagster_port, project, {**env, "ML_PLATFORM_MLFLOW_UI": mlflow.url})]
+    page = inherited.get("ML_PLATFORM_MLFLOW_UI") or mlflow.url
+    return [server, mlflow, _dagster(dagster_port, project, {**env, "ML_PLATFORM_MLFLOW_UI": page})]
 
 
 def prepare_dagster_home(home: Home, project: Path) -> None:
@@ -83,6 +86,7 @@ def _dagster(port: int, project: Path, env: dict[str, str]) -> Service:
         option="--dagster-port",
         ready_url=f"http://{HOST}:{port}/server_info",
         note="pipelines: assets, checks, runs, sensors",
+        report=partial(describe_switches, f"http://{HOST}:{port}"),
     )
 
 

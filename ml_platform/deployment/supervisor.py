@@ -42,6 +42,8 @@ class Service:
         Set over the environment it inherits.
     note : str
         What a person finds there.
+    report : callable
+        Called once it is ready; returns lines for a person.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Service:
     ready_url: str
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     note: str = ""
+    report: Callable[[], Sequence[str]] = tuple
 
     @property
     def url(self) -> str:
@@ -77,7 +80,7 @@ def supervise(
     logs : Path
         Folder that gets one `<name>.log` for each.
     say : callable
-        Gets one line when a service answers, and what there is to say at the end.
+        Gets one line when a service answers, those of its report, and what there is to say at the end.
     ready_within_s : float
         How long a service may take to answer, in seconds.
 
@@ -148,7 +151,8 @@ def _watch(
                 return 1
         for one in [one for one in waiting if _is_ready(one.service)]:
             waiting.remove(one)
-            say(f"{one.service.name}  {one.service.url}  {one.service.note}".rstrip())
+            for line in (f"{one.service.name}  {one.service.url}  {one.service.note}".rstrip(), *one.service.report()):
+                say(line)
         if waiting and time.monotonic() > deadline:
             raise PlatformError.because(
                 waiting[0].service.name,

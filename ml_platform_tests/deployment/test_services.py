@@ -69,6 +69,13 @@ def test_an_mlflow_server_elsewhere_has_its_own_page(inherited: dict[str, str], 
     assert services["dagster"].env["ML_PLATFORM_MLFLOW_UI"] == page
 
 
+def test_a_configured_page_of_our_own_mlflow_is_kept() -> None:
+    """It may stand behind a proxy."""
+    services = _services({"ML_PLATFORM_MLFLOW_UI": "https://mlflow.example"})
+    assert services["mlflow"].url == "http://127.0.0.1:5001"
+    assert services["dagster"].env["ML_PLATFORM_MLFLOW_UI"] == "https://mlflow.example"
+
+
 @pytest.mark.parametrize("before", [None, "telemetry: {enabled: true}\n"])
 def test_dagsters_home_gets_the_projects_settings(tmp_path: Path, before: str | None) -> None:
     """Where they are missing or different."""

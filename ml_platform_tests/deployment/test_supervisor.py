@@ -59,7 +59,7 @@ def _children() -> set[int]:
 
 
 def _start(services: Sequence[Service], logs: Path) -> subprocess.Popen[str]:
-    fields = json.dumps([vars(service) for service in services])
+    fields = json.dumps([{k: v for k, v in vars(service).items() if k != "report"} for service in services])
     return subprocess.Popen([sys.executable, "-c", SUPERVISOR, fields, str(logs)], stdout=subprocess.PIPE, text=True)
 
 

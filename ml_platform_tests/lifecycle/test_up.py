@@ -30,6 +30,9 @@ def test_up_prints_what_answers_and_ctrl_c_ends_all_of_it(tmp_path: Path) -> Non
         family = [up, *psutil.Process(up.pid).children(recursive=True)]
         for name, url in urls.items():
             assert httpx.get(url + READY_PATHS[name], timeout=10).status_code == 200, name
+        off = _said_off(output, up)
+        assert "flight_delays_daily" in off["schedules"]
+        assert off["sensors"] == ["flight_arrival_delay_drift", "flight_cancellations_drift", "flight_delays_drift"]
         up.send_signal(signal.SIGINT)
         assert up.wait(30) == 0, output.read_text()
     finally:
@@ -46,6 +49,17 @@ def _announced(output: Path, up: subprocess.Popen[bytes]) -> dict[str, str]:
             return found
         time.sleep(0.2)
     raise AssertionError(output.read_text())
+
+
+def _said_off(output: Path, up: subprocess.Popen[bytes]) -> dict[str, list[str]]:
+    """Give the schedules and sensors that it calls off, and see that it says how to switch them on."""
+    deadline = time.monotonic() + READY_S
+    while "see docs/automation.md" not in output.read_text():
+        assert time.monotonic() < deadline, output.read_text()
+        assert up.poll() is None, output.read_text()
+        time.sleep(0.2)
+    found = re.findall(r"^off: (schedules|sensors) (.*)$", output.read_text(), re.MULTILINE)
+    return {kind: names.split(", ") for kind, names in found}
 
 
 def _is_running(process: psutil.Process) -> bool:

@@ -83,6 +83,13 @@ def _shuffled_labels(rides: pd.DataFrame) -> pd.DataFrame:
     return rides.assign(is_late=rides["is_late"].array[order])
 
 
+def _busier(rides: pd.DataFrame) -> pd.DataFrame:
+    """Take the day's fullest rides again and again: another mix of rides, each as late as it was."""
+    full = np.flatnonzero(rides["passengers"] >= 90)
+    chosen = np.sort(np.random.default_rng(0).choice(full, len(rides)))
+    return rides.iloc[chosen].assign(ride_id=rides["ride_id"].to_numpy()).reset_index(drop=True)
+
+
 _BREAK: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "missing_column": lambda rides: rides.drop(columns="passengers"),
     "wrong_type": lambda rides: rides.assign(passengers="many"),
@@ -90,6 +97,7 @@ _BREAK: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "few_rows": lambda rides: rides.iloc[:10],
     "bad_values": lambda rides: rides.assign(passengers=rides["passengers"].where(rides.index % 5 > 0, -1.0)),
     "few_bad_values": lambda rides: rides.assign(passengers=rides["passengers"].where(rides.index % 20 > 0, -1.0)),
+    "busier": _busier,
     "drifted": lambda rides: rides.assign(passengers=rides["passengers"] + 100),
     "shuffled_labels": _shuffled_labels,
     "leaking": lambda rides: rides.assign(passengers=rides["passengers"] + 200.0 * rides["is_late"].astype(float)),
