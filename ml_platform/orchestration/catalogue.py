@@ -59,8 +59,7 @@ def feature_catalogue(pipeline: Pipeline) -> list[Feature]:
     """List the features of a pipeline, in the model's order."""
     made = _made_of(pipeline)
     users = ", ".join(f"{pipeline.name}/{model}" for model in pipeline.spec.models)
-    described = {window.name: window.description for window in pipeline.spec.features.windows}
-    described |= pipeline.spec.features.descriptions
+    described = descriptions(pipeline)
     return [
         Feature(
             name=name,
@@ -72,6 +71,14 @@ def feature_catalogue(pipeline: Pipeline) -> list[Feature]:
         )
         for name in pipeline.spec.features.columns
     ]
+
+
+def descriptions(pipeline: Pipeline) -> dict[str, str]:
+    """Return what the author says of columns, in the schema and in the YAML, which wins."""
+    said = {str(name): column.description for name, column in pipeline.schema.columns.items()}
+    said |= {window.name: window.description for window in pipeline.spec.features.windows}
+    said |= pipeline.spec.features.descriptions
+    return {name: text for name, text in said.items() if text}
 
 
 def catalogue_table(features: Sequence[Feature]) -> str:

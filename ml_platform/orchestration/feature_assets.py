@@ -6,7 +6,7 @@ import dagster as dg
 
 from ml_platform.data.lake.tables import STATIC, Lake
 from ml_platform.features.online import OnlineStore
-from ml_platform.orchestration.catalogue import catalogue_table, feature_catalogue
+from ml_platform.orchestration.catalogue import catalogue_table, descriptions, feature_catalogue
 from ml_platform.orchestration.column_lineage import column_lineage
 from ml_platform.orchestration.feature_rows import make_features, publish_history
 from ml_platform.orchestration.lookups import load_lookup
@@ -71,6 +71,7 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         keys = list(context.partition_keys)
         made = make_features(pipeline, lake, keys)
         described: dict[str, Any] = {"lineage": {"plan": pipeline.plan.digest}, "once": lineage, "evolve": True}
+        described["descriptions"] = descriptions(pipeline)
         result = written(context, lake, pipeline.table("features"), made, keys, **described)
         publish_history(pipeline, lake, online, keys)
         return result

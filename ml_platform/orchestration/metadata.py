@@ -13,9 +13,12 @@ from ml_platform.orchestration.resources import mlflow_ui_url
 PREVIEW_ROWS = 5
 
 
-def table_metadata(version: TableVersion, frame: pl.DataFrame) -> dict[str, Any]:
-    """Describe a written table: its version, columns and a few rows."""
-    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in frame.schema.items()]
+def table_metadata(
+    version: TableVersion, frame: pl.DataFrame, descriptions: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Describe a written table: its version, columns with what their author says of them, and a few rows."""
+    described = descriptions or {}
+    columns = [dg.TableColumn(name, str(dtype), described.get(name)) for name, dtype in frame.schema.items()]
     return {
         "delta/table": version.table,
         "delta/version": version.version,

@@ -6,6 +6,7 @@ import dagster as dg
 
 from ml_platform.data.lake.tables import Lake, rows_by_partition
 from ml_platform.data.sources.loaded import Loaded
+from ml_platform.orchestration.catalogue import descriptions
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
@@ -32,7 +33,8 @@ def raw_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         bad = rows_by_partition(loaded.rejected, keys)
         extra = {key: {"rows_rejected": count} for key, count in bad.items()}
         shared, lineage = origins_metadata(loaded), {"origins": dict(loaded.origins)}
-        return written(context, lake, pipeline.table("raw"), loaded.rows, keys, extra, shared=shared, lineage=lineage)
+        described: dict[str, Any] = {"shared": shared, "lineage": lineage, "descriptions": descriptions(pipeline)}
+        return written(context, lake, pipeline.table("raw"), loaded.rows, keys, extra, **described)
 
     return raw
 

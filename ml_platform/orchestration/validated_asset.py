@@ -7,6 +7,7 @@ import dagster as dg
 from ml_platform.data.lake.tables import Lake, rows_by_partition
 from ml_platform.data.quality.judging import Judged, judge_partitions
 from ml_platform.data.quality.verdicts import store_verdicts
+from ml_platform.orchestration.catalogue import descriptions
 from ml_platform.orchestration.checks import quality_check_specs, report_findings
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
@@ -52,8 +53,8 @@ def _write(context: dg.AssetExecutionContext, lake: Lake, pipeline: Pipeline, ju
         lake.write(pipeline.table("quarantine"), judged.quarantine, keys)
         bad = rows_by_partition(judged.quarantine, keys)
         extra = {key: {"rows_quarantined": count} for key, count in bad.items()}
-        fails, table = judged.refusal is not None, pipeline.table("validated")
-        result = written(context, lake, table, judged.kept, keys, extra, run_fails=fails)
+        fails, table, said = judged.refusal is not None, pipeline.table("validated"), descriptions(pipeline)
+        result = written(context, lake, table, judged.kept, keys, extra, run_fails=fails, descriptions=said)
     store_verdicts(lake, pipeline.name, judged.verdicts)
     return result
 

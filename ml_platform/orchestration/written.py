@@ -26,6 +26,7 @@ def written(
     lineage: Mapping[str, Any] | None = None,
     evolve: bool = False,
     run_fails: bool = False,
+    descriptions: Mapping[str, str] | None = None,
 ) -> dg.MaterializeResult:
     """Write a stage's rows and describe them: each partition's own numbers, and what holds for all of them.
 
@@ -43,9 +44,11 @@ def written(
         Columns may come and go; see `Lake.write`.
     run_fails : bool
         The step is about to fail, and its result will be lost: what was written is logged at once.
+    descriptions : mapping of str to str, optional
+        Column -> what its author says of it.
     """
     commit = lake.write(table, rows, keys, lineage=lineage, evolve=evolve)
-    described = {**table_metadata(commit, rows), "code_version": code_version(), **(shared or {})}
+    described = {**table_metadata(commit, rows, descriptions), "code_version": code_version(), **(shared or {})}
     empty = [key for key in keys if not commit.partitions[key].rows and key != STATIC]
     if empty:
         context.log.warning(f"{table}: no rows in {', '.join(empty)}")

@@ -7,6 +7,7 @@ import pandas as pd
 import pandera.pandas as pa
 import polars as pl
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,3 +168,13 @@ def test_pandera_judges_at_the_limits(tmp_path: Path, column: str, value: object
         return
     with pytest.raises(pa.errors.SchemaErrors):
         schema.validate(frame, lazy=True)
+
+
+@given(st.dictionaries(st.sampled_from(["ride_id", "fare", "line"]), st.text(min_size=1, max_size=40), min_size=1))
+def test_descriptions_are_kept_and_reach_the_schema(said: dict[str, str]) -> None:
+    """Whatever characters they have."""
+    columns = {name: FrozenColumn(type="string", description=said.get(name)) for name in ("ride_id", "fare", "line")}
+    schema = FrozenSchema(columns=columns)
+    assert FrozenSchema.model_validate(yaml.safe_load(schema_text(schema))) == schema
+    described = {str(name): column.description for name, column in to_pandera(schema).columns.items()}
+    assert described == {name: said.get(name) for name in columns}

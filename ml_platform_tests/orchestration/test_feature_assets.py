@@ -236,3 +236,26 @@ def test_the_stage_refuses_what_looks_beyond_its_row(windowed: Pipeline, world: 
     plan = replace(windowed.plan, code=impure)
     with pytest.raises(SpecError, match=r"hour \(other values row by row\), crowding \(other values row by row\)"):
         make_features(replace(windowed, plan=plan), world.lake, KEYS)
+
+
+def test_column_descriptions_reach_dagster(loaded: World) -> None:
+    """Of the YAML and of windows; on every table that has the column, alone and with the newest of a range."""
+    spec = _windowed().spec
+    windows = [spec.features.windows[0].model_copy(update={"description": "late lately"}), *spec.features.windows[1:]]
+    said = {"passengers": "people on board", "crowding": "how full it is"}
+    features = spec.features.model_copy(update={"descriptions": said, "windows": windows})
+    pipeline = replace(_windowed(), spec=spec.model_copy(update={"features": features}))
+    world = replace(loaded, definitions=definitions(pipeline, target=InProcessTarget(loaded.home)))
+    expected = {
+        "raw": {"passengers": "people on board"},
+        "validated": {"passengers": "people on board"},
+        "features": {**said, "late_share_2d": "late lately"},
+    }
+    for span in (("2020-01-10",), ("2020-01-09", "2020-01-10")):
+        result = world.run("data", *span)
+        assert result.success, error_of(result)
+        for stage, columns in expected.items():
+            newest = world.materializations(stage, result.run_id)[-1]
+            schema = newest.metadata["dagster/column_schema"].value
+            assert isinstance(schema, dg.TableSchema)
+            assert {each.name: each.description for each in schema.columns if each.description} == columns

@@ -30,6 +30,7 @@ _HEADER = """\
 #   at_least, at_most  bounds of a number, both included
 #   one_of             the values it may have
 #   pattern            a regular expression that the whole text must match
+#   description        what it holds, for people: Dagster shows it
 """
 _DTYPES: dict[FieldType, Any] = {
     "string": pd.StringDtype(),
@@ -52,6 +53,7 @@ class FrozenColumn(SpecPart):
     at_most: Number | None = None
     one_of: Annotated[list[str | int | float], Field(min_length=1)] | None = None
     pattern: Annotated[str, Field(max_length=1000)] | None = None
+    description: Annotated[str, Field(max_length=1000)] | None = None
 
     @model_validator(mode="after")
     def _rules_fit_the_type(self) -> Self:
@@ -145,7 +147,9 @@ def to_pandera(schema: FrozenSchema) -> pa.DataFrameSchema:
     """Give the pandera schema that judges rows by it."""
     return pa.DataFrameSchema(
         {
-            name: pa.Column(_DTYPES[column.type], _checks(column), nullable=column.nullable)
+            name: pa.Column(
+                _DTYPES[column.type], _checks(column), nullable=column.nullable, description=column.description
+            )
             for name, column in schema.columns.items()
         }
     )
