@@ -131,7 +131,8 @@ class Verdict(Record):
 
     `low` and `high` are the bounds between which a gate with `confidence` sees the metric, or its difference from the
     reference (candidate minus reference); either alone holds with that confidence. `basis` is a digest of all that it
-    hangs on beside the bound: the gate's other settings, costs, an author's metric.
+    hangs on beside the bound: the gate's other settings, costs, an author's metric. `is_applicable` is false where the
+    champion has seen every row of the holdout: then nothing can be said, and nothing is wrong.
     """
 
     gate: str
@@ -145,6 +146,7 @@ class Verdict(Record):
     high: float | None = None
     confidence: float | None = None
     basis: str = ""
+    is_applicable: bool = True
 
 
 class Demand(Record):

@@ -12,7 +12,7 @@ from ml_platform.contracts.errors import ContractError, LedgerConflict, VersionN
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import Evaluation, ModelVersion, ServedFit, Verdict
-from ml_platform.contracts.spec import Gate, ServedFitGate, ServedGate
+from ml_platform.contracts.spec import AnyGate, Gate, ServedFitGate, ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
 from ml_platform.orchestration.demands import demands
@@ -70,13 +70,17 @@ class Judged:
             return {"calibration": picture(plot, "calibration of each class")}
         return {"predicted_and_actual": picture(actual_plot(self.labels, self.predictions), "predicted and actual")}
 
-    def check_results(self) -> list[dg.AssetCheckResult]:
-        """Show each verdict as an asset check; what is not a pass stops the run."""
+    def check_results(self, *, is_blocking: bool) -> list[dg.AssetCheckResult]:
+        """Show each verdict as an asset check; what is not a pass stops the run if `is_blocking`, else it warns.
+
+        A gate against a champion that has seen every row is not applicable, which is nothing to warn of.
+        """
         return [
             dg.AssetCheckResult(
                 check_name=verdict.gate,
-                passed=verdict.outcome == "pass",
-                description=verdict.sentence,
+                passed=verdict.outcome == "pass" or not verdict.is_applicable,
+                severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
+                description=verdict.sentence if verdict.is_applicable else f"Not applicable: {verdict.sentence}",
                 metadata={
                     name: value
                     for name, value in verdict.model_dump(exclude={"gate", "basis"}).items()
@@ -150,7 +154,9 @@ def judge_candidate(
     served = served_verdicts(pipeline, version, bundle, rows, lake)
     scored = Scored(labels, candidate, baselines, measure)
     refit, served_fit = _served_fit(pipeline, serves, happened.said_by(serves, holdout), scored)
-    verdicts = _ordered(pipeline, [*evaluation.verdicts, *served, *refit])
+    has_seen_all = champion is not None and not champion.is_unseen.any()
+    compared = _applicable(spec.gates, evaluation.verdicts, has_seen_all=has_seen_all)
+    verdicts = _ordered(pipeline, [*compared, *served, *refit])
     members = member_predictors(bundle, mine)
     shown = {name: score(labels, happened.said_by(each, holdout), measure) for name, each in members.items()}
     metrics = evaluation.metrics | shown  # members are no rivals: no gate looks at them
@@ -211,6 +217,17 @@ def _served_fit(
     learnt = Learnt(manifest.learnt_rows or 0, manifest.learnt_until, manifest.newest_learnt_at)
     verdict, record = judge_served_fit(gates[0], scored, predictions, learnt)
     return [verdict], record
+
+
+def _applicable(gates: Sequence[AnyGate], verdicts: Sequence[Verdict], *, has_seen_all: bool) -> list[Verdict]:
+    """Mark the verdicts that compare with a champion which has seen all rows of the holdout: there is no comparison."""
+    versus = {gate.name for gate in gates if isinstance(gate, Gate) and gate.versus == "champion"}
+    return [
+        verdict.model_copy(update={"is_applicable": False})
+        if has_seen_all and verdict.gate in versus and verdict.outcome == "inconclusive"
+        else verdict
+        for verdict in verdicts
+    ]
 
 
 def _ordered(pipeline: Pipeline, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:

@@ -7,6 +7,7 @@ import dagster as dg
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.spec import member_stage
 from ml_platform.data.lake.tables import Lake
+from ml_platform.orchestration.as_ofs import for_each_as_of
 from ml_platform.orchestration.member_fits import fit_member_version
 from ml_platform.orchestration.model_assets import TRAINED_BY
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
@@ -38,7 +39,11 @@ def _member(pipeline: Pipeline, name: str) -> dg.AssetsDefinition:
         mlflow: dg.ResourceParam[Any],
     ) -> dg.MaterializeResult:
         searching = begin_searching(context, config, pipeline, studies)
-        fitted = fit_member_version(pipeline, lake, models, mlflow, context.partition_key, name, searching)
-        return dg.MaterializeResult(metadata=fitted.metadata(pipeline))
+
+        def fit(as_of: str) -> dg.MaterializeResult:
+            fitted = fit_member_version(pipeline, lake, models, mlflow, as_of, name, searching)
+            return dg.MaterializeResult(metadata=fitted.metadata(pipeline))
+
+        return for_each_as_of(context, fit, pipeline=pipeline, mlflow=mlflow)
 
     return member

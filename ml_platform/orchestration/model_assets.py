@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.contracts.errors import PromotionRefused
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.contracts.records import Decision
 from ml_platform.contracts.spec import member_stage
@@ -13,10 +14,13 @@ from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
 from ml_platform.ledger.folds import Champion, approval_of
 from ml_platform.orchestration.approval import answer_metadata, waiting
+from ml_platform.orchestration.as_ofs import for_each_as_of, moves_endpoint
 from ml_platform.orchestration.demands import demands
+from ml_platform.orchestration.endpoint_events import endpoint_links, refused
 from ml_platform.orchestration.fitting import fit_candidate, stability_check, stability_check_spec
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
+from ml_platform.orchestration.mlflow_run import experiment_of
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.reporting import report_candidate
 from ml_platform.orchestration.resolution import Pipeline
@@ -62,8 +66,12 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         mlflow: dg.ResourceParam[Any],
     ) -> dg.MaterializeResult:
         searching = begin_searching(context, config, pipeline, studies)
-        fitted = fit_candidate(pipeline, lake, models, mlflow, context.partition_key, searching)
-        return dg.MaterializeResult(metadata=fitted.metadata(pipeline), check_results=[stability_check(fitted)])
+
+        def fit(as_of: str) -> dg.MaterializeResult:
+            fitted = fit_candidate(pipeline, lake, models, mlflow, as_of, searching)
+            return dg.MaterializeResult(metadata=fitted.metadata(pipeline), check_results=[stability_check(fitted)])
+
+        return for_each_as_of(context, fit, pipeline=pipeline, mlflow=mlflow)
 
     return candidate
 
@@ -101,15 +109,20 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
         ledger: dg.ResourceParam[Ledger],
         mlflow: dg.ResourceParam[Any],
     ) -> dg.MaterializeResult:
-        as_of = context.partition_key
-        version = candidate_of(models, pipeline, as_of)
-        rows = read_training_set(pipeline, lake, as_of)
-        judged = judge_candidate(pipeline, version, rows, lake, models, ledger)
-        record_evaluation(judged.evaluation, version, ledger, models, actor=f"dagster run {context.run.run_id}")
-        tracked = log_evaluation(mlflow, pipeline, judged.evaluation)
-        links = version_links(version, mlflow.active_run().info.experiment_id) | tracked
-        report = report_candidate(pipeline, judged, version, rows, lake, models, ledger, mlflow)
-        return dg.MaterializeResult(metadata=links | judged.metadata() | report, check_results=judged.check_results())
+        actor, is_blocking = f"dagster run {context.run.run_id}", moves_endpoint(context, pipeline)
+
+        def evaluate(as_of: str) -> dg.MaterializeResult:
+            version, rows = candidate_of(models, pipeline, as_of), read_training_set(pipeline, lake, as_of)
+            judged = judge_candidate(pipeline, version, rows, lake, models, ledger)
+            record_evaluation(judged.evaluation, version, ledger, models, actor=actor)
+            links = version_links(version, experiment_of(mlflow, version)) | log_evaluation(
+                mlflow, pipeline, judged.evaluation
+            )
+            report = report_candidate(pipeline, judged, version, rows, lake, models, ledger, mlflow)
+            checks = judged.check_results(is_blocking=is_blocking)
+            return dg.MaterializeResult(metadata=links | judged.metadata() | report, check_results=checks)
+
+        return for_each_as_of(context, evaluate, pipeline=pipeline, mlflow=mlflow)
 
     return evaluation
 
@@ -137,16 +150,23 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
         asked: dict[str, Any] = {"is_named": config.version is not None, "is_backfill": "dagster/backfill" in run.tags}
         actor = f"dagster run {run.run_id}"
         asked |= {"gates": gates, "approval": pipeline.spec.approval}
-        promoted = promote(version, ledger=ledger, store=models, target=target, actor=actor, **asked)
-        if isinstance(promoted, Wait):
-            yield waiting(context, version, promoted)
+        try:
+            promoted = promote(version, ledger=ledger, store=models, target=target, actor=actor, **asked)
+        except PromotionRefused as refusal:
+            yield refused(context, pipeline, version, refusal)
         else:
-            yield _served(promoted, gates, ledger.read(pipeline.name))
+            if isinstance(promoted, Wait):
+                yield waiting(context, version, promoted)
+            else:
+                links = endpoint_links(context.instance, pipeline, version)
+                yield _served(promoted, gates, ledger.read(pipeline.name), links)
 
     return endpoint
 
 
-def _served(promoted: Champion, gates: Iterable[str], decisions: Sequence[Decision]) -> dg.MaterializeResult:
+def _served(
+    promoted: Champion, gates: Iterable[str], decisions: Sequence[Decision], links: dict[str, Any]
+) -> dg.MaterializeResult:
     served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
     answered = answer_metadata(approval_of(decisions, promoted.version, promoted.digest))
-    return dg.MaterializeResult(metadata=served | {"gates": ", ".join(gates)} | answered)
+    return dg.MaterializeResult(metadata=links | served | {"gates": ", ".join(gates)} | answered)

@@ -1,5 +1,6 @@
 """The stage `training_set`: feature rows with the labels known before the as-of instant, cut into parts."""
 
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,8 @@ from ml_platform.data.quality.verdicts import require_trusted
 from ml_platform.data.splits.cut import parted
 from ml_platform.data.splits.leakage import certify
 from ml_platform.data.splits.parts import empty_partitions
+from ml_platform.orchestration.as_ofs import for_each_as_of
+from ml_platform.orchestration.catalogue import descriptions
 from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
 from ml_platform.orchestration.metadata import manifest_metadata, table_metadata
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
@@ -32,20 +35,23 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         check_specs=[leakage_check_spec(pipeline)],
     )
     def training_set(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
-        as_of = context.partition_key
-        rows = _trusted_rows(pipeline, lake, as_of)
-        certificate = certify(parted(rows), pipeline.spec, as_of)
-        table, marked = pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of))
-        manifest = training_manifest(lake, pipeline.name, as_of)
-        commit = lake.write(table, marked, [as_of], lineage=manifest_lineage(manifest), evolve=True)
-        shown = _numbers(pipeline, rows, as_of) | fold_numbers(certificate) | manifest_metadata(manifest)
-        return dg.MaterializeResult(
-            metadata=table_metadata(commit, rows) | shown,
-            data_version=dg.DataVersion(commit.partitions[as_of].hash),
-            check_results=[leakage_check(certificate)],
-        )
+        return for_each_as_of(context, partial(_made, pipeline, lake), pipeline=pipeline)
 
     return training_set
+
+
+def _made(pipeline: Pipeline, lake: Lake, as_of: str) -> dg.MaterializeResult:
+    rows = _trusted_rows(pipeline, lake, as_of)
+    certificate = certify(parted(rows), pipeline.spec, as_of)
+    table, marked = pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of))
+    manifest = training_manifest(lake, pipeline.name, as_of)
+    commit = lake.write(table, marked, [as_of], lineage=manifest_lineage(manifest), evolve=True)
+    shown = _numbers(pipeline, rows, as_of) | fold_numbers(certificate) | manifest_metadata(manifest)
+    return dg.MaterializeResult(
+        metadata=table_metadata(commit, rows, descriptions(pipeline)) | shown,
+        data_version=dg.DataVersion(commit.partitions[as_of].hash),
+        check_results=[leakage_check(certificate)],
+    )
 
 
 def _trusted_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:

@@ -111,12 +111,11 @@ def test_each_version_is_judged_by_every_gate(walked: World) -> None:
         assert ("champion" in each.metrics) == (as_of != AS_OFS[0])
 
 
-def test_a_run_succeeds_if_every_gate_passed(walked: World) -> None:
-    """And most do: what a gate stops is told, and never the whole year."""
+def test_every_run_did_what_was_asked(walked: World) -> None:
+    """Whatever its gates said; most of them pass: what a gate stops is told, and never the whole year."""
+    assert {run.status for run in _runs(walked)} == {dg.DagsterRunStatus.SUCCESS}
     outcomes = {as_of: each.outcome for as_of, each in _evaluations(walked).items()}
-    ended = {run.tags["dagster/partition"]: run.status == dg.DagsterRunStatus.SUCCESS for run in _runs(walked)}
-    assert ended == {as_of: outcome == "pass" for as_of, outcome in outcomes.items()}
-    assert sum(ended.values()) > len(AS_OFS) / 2, outcomes
+    assert sum(outcome == "pass" for outcome in outcomes.values()) > len(AS_OFS) / 2, outcomes
 
 
 def test_each_version_has_its_report_and_its_card(walked: World) -> None:

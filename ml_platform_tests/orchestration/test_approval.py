@@ -130,8 +130,11 @@ def test_a_later_version_is_parked_beside_the_one_before(asked: World, defs: Pat
 def test_a_backfill_is_refused_and_parks_nothing(asked: World) -> None:
     """As in a pipeline that asks nobody."""
     result = asked.run("retrain", LATER, tags={"dagster/backfill": "walk"})
-    assert not result.success
-    assert "A backfill never moves traffic" in error_of(result)
+    assert result.success
+    [observed] = [event.asset_observation_data for event in result.all_events if event.is_asset_observation]
+    assert "A backfill never moves traffic" in str(observed.asset_observation.metadata["refused"].value)
+    assert not result.asset_materializations_for_node("tiny__endpoint")
+    assert asked.promoted() == [1]
 
 
 def test_the_champion_of_before_comes_back_without_a_question(asked: World, defs: Path) -> None:
