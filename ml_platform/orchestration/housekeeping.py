@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ml_platform.orchestration.mlflow_run import end_abandoned, open_experiment
+from ml_platform.orchestration.mlflow_run import end_abandoned
 from ml_platform.orchestration.resources import home, mlflow_url
 
 
@@ -20,6 +20,8 @@ def _end_mlflow_runs(status: dg.DagsterRunStatus) -> dg.SensorDefinition:
     )
     def watch(context: dg.RunStatusSensorContext) -> None:
         if home().root.exists():
-            end_abandoned(open_experiment(mlflow_url(), home().mlflow_artifacts), context.instance)
+            from mlflow import MlflowClient
+
+            end_abandoned(MlflowClient(tracking_uri=mlflow_url()), context.instance)
 
     return watch

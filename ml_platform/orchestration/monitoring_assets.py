@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -73,7 +74,7 @@ def _check(context: dg.AssetExecutionContext, found: Sequence[DriftReport], keys
     return result._replace(metadata={**result.metadata, **_missing(without)}) if without else result
 
 
-def _missing(keys: Sequence[str]) -> dict[str, object]:
+def _missing(keys: Sequence[str]) -> dict[str, Any]:
     return {"no_report": f"{len(keys)} partitions, {NO_REPORT}: {examples(keys)}"}
 
 
@@ -81,13 +82,13 @@ def _digest(report: DriftReport) -> str:
     return hashlib.sha256(report.model_dump_json().encode()).hexdigest()
 
 
-def _large(report: DriftReport, psi_at_most: float) -> dict[str, object]:
+def _large(report: DriftReport, psi_at_most: float) -> dict[str, Any]:
     """Return what is large, for the newest report alone."""
     plot = picture(drift_plot(report, psi_at_most), "drift")
     return {"table": dg.MetadataValue.md(drift_table(report)), "plot": plot}
 
 
-def _numbers(report: DriftReport) -> dict[str, object]:
+def _numbers(report: DriftReport) -> dict[str, Any]:
     worst = max((column.psi for column in report.columns), default=0.0)
     return {
         "outcome": report.outcome,

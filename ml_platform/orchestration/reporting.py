@@ -45,8 +45,9 @@ def report_candidate(
     mlflow.log_text(render_report(facts), REPORT)
     mlflow.log_text(card, CARD)
     run = mlflow.active_run().info
-    place = f"{mlflow_ui_url()}/#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts"
-    models.describe(version, f"[Report]({place}/{REPORT})\n\n{card}")
+    page = f"#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts"
+    place = f"{mlflow_ui_url()}/{page}"
+    models.describe(version, f"[Report]({page}/{REPORT})\n\n{card}")  # read in MLflow's UI, wherever that is
     compared = _note_on_champion(judged.evaluation, models)
     return {
         "report": dg.MetadataValue.url(f"{place}/{REPORT}"),

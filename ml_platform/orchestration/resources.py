@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def open_models() -> MlflowStore:
 
 def open_target() -> LocalTarget:
     """Give the model server at `$ML_PLATFORM_SERVER`, or a fresh one while nothing answers there."""
-    return LocalTarget(home(), os.environ.get("ML_PLATFORM_SERVER", DEFAULT_SERVER))
+    return LocalTarget(home(), server_url())
 
 
 def open_online() -> OnlineStore:
@@ -75,8 +76,15 @@ def mlflow_url() -> str:
 
 
 def mlflow_ui_url() -> str:
-    """Give the address of the MLflow UI that links point to."""
-    return os.environ.get("ML_PLATFORM_MLFLOW_UI", DEFAULT_MLFLOW_UI)
+    """Return the address of the MLflow UI that links point to: configured, or the tracking server's, or the default."""
+    tracking = os.environ.get("MLFLOW_TRACKING_URI", "")
+    served = re.sub("//[^/]*@", "//", tracking) if tracking.startswith(("http://", "https://")) else ""  # no password
+    return (os.environ.get("ML_PLATFORM_MLFLOW_UI") or served or DEFAULT_MLFLOW_UI).rstrip("/")
+
+
+def server_url() -> str:
+    """Return the address of the model server."""
+    return os.environ.get("ML_PLATFORM_SERVER", DEFAULT_SERVER).rstrip("/")
 
 
 def ray_address() -> str | None:

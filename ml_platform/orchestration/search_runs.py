@@ -36,7 +36,7 @@ class TrialRuns:
         self._tags = tags | {
             "mlflow.parentRunId": parent.info.run_id,
             "mlflow.runType": "trial",
-            PARENT: owner.get("dagster_run_id", ""),
+            PARENT: owner.get("dagster_run_id") or owner.get(PARENT, ""),
             **({"dagster_instance": owner["dagster_instance"]} if "dagster_instance" in owner else {}),
         }
 

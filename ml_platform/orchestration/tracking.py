@@ -4,6 +4,7 @@ One record each, the same for MLflow and for every other sink that the spec name
 the stage before anything is registered; what the other sinks took by then stays there.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,15 +16,16 @@ from ml_platform.contracts.records import Evaluation
 from ml_platform.contracts.spec import member_stage
 from ml_platform.orchestration.packaging import environment
 from ml_platform.orchestration.resolution import Pipeline
-from ml_platform.orchestration.resources import home
+from ml_platform.orchestration.resources import home, open_lake
 from ml_platform.registry.bundle import Bundle
 from ml_platform.registry.sinks.mlflow import MlflowSink
-from ml_platform.registry.sinks.record import Point, Record, Sink
+from ml_platform.registry.sinks.record import Dataset, Point, Record, Sink
 from ml_platform.registry.sinks.tensorboard import TensorBoardSink
 from ml_platform.registry.sinks.wandb import WandbSink, require_key
 from ml_platform.training.trainer import FitSet, Trained
 
 HISTORY_POINTS = 100
+DIGEST_AT_MOST = 36  # characters, of a dataset in MLflow
 
 
 def log_fit(
@@ -102,6 +104,7 @@ def fit_record(pipeline: Pipeline, as_of: str, rows: pl.DataFrame, fits: FitSet,
             "spec.json": _json(spec.model_dump(mode="json", by_alias=True)),
             "importance.json": _json(fits.judged.importance),
         },
+        datasets=_datasets(pipeline, as_of, rows, bundle),
     )
 
 
@@ -130,6 +133,39 @@ def evaluation_record(evaluation: Evaluation) -> Record:
         points=_points(metrics),
         texts={"evaluation.json": _json(evaluation.model_dump(mode="json"))},
     )
+
+
+def _datasets(pipeline: Pipeline, as_of: str, rows: pl.DataFrame, bundle: Bundle) -> tuple[Dataset, ...]:
+    """Return the training set, by the digest of its rows, and the version of each table that it was made from."""
+    manifest, root, table = bundle.manifest, open_lake().root, pipeline.table("training_set")
+    versions = {each.table: each.version for each in manifest.data}
+    training_set = Dataset(
+        name=table,
+        digest=manifest.rows_digest[:DIGEST_AT_MOST],
+        place=f"{root}/{table}",
+        version=versions.pop(table, open_lake().version(table)),
+        rows=len(rows),
+        context=f"training as of {as_of}",
+        columns={name: _colspec(dtype) for name, dtype in rows.schema.items()},
+    )
+    sources = (
+        Dataset(name, _digest_of(name, version), f"{root}/{name}", version, None, "source", {})
+        for name, version in versions.items()
+    )
+    return (training_set, *sources)
+
+
+def _digest_of(table: str, version: int) -> str:
+    return hashlib.sha256(f"{table}@{version}".encode()).hexdigest()[:DIGEST_AT_MOST]
+
+
+def _colspec(dtype: pl.DataType) -> str:
+    """Return MLflow's name of a column type."""
+    if dtype.is_integer():
+        return "long"
+    if dtype.is_numeric():
+        return "double"
+    return "boolean" if dtype == pl.Boolean else "datetime" if dtype.is_temporal() else "string"
 
 
 def _write(mlflow: Any, pipeline: Pipeline, as_of: str, stage: str, record: Record) -> dict[str, Any]:

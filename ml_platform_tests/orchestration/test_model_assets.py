@@ -1,5 +1,6 @@
 """The model stages run: candidate, verdicts, endpoint; and the endpoint follows nothing that its gates did not pass."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from ml_platform.contracts.spec import Costs, Decide, Gate
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger import champion
 from ml_platform.orchestration.housekeeping import housekeeping_sensors
-from ml_platform.orchestration.mlflow_run import EXPERIMENT, end_abandoned, owner_tags
+from ml_platform.orchestration.mlflow_run import EXPERIMENT, end_abandoned, experiment_name, open_experiment, owner_tags
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS
 from ml_platform_tests.pipelines.world import (
@@ -128,9 +129,11 @@ def test_a_failed_run_is_failed_in_mlflow_too(world: World) -> None:
     assert not _running(world)
 
 
-def test_an_abandoned_mlflow_run_is_ended_by_whoever_comes_next(world: World) -> None:
-    """By the next run; one whose Dagster run still runs is left alone."""
-    client, experiment = _client(world), _client(world).get_experiment_by_name(EXPERIMENT)
+@pytest.mark.parametrize("name", [experiment_name("tiny"), EXPERIMENT])
+def test_an_abandoned_mlflow_run_is_ended_by_whoever_comes_next(world: World, name: str) -> None:
+    """By the next run, also in the one experiment of older homes; one whose Dagster run still runs is left alone."""
+    open_experiment(world.home.mlflow_url, world.home.mlflow_artifacts)
+    client, experiment = _client(world), _client(world).get_experiment_by_name(name)
     assert experiment is not None
     left = {}
     for status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.STARTED):
@@ -150,7 +153,7 @@ def test_an_abandoned_mlflow_run_is_ended_by_whoever_comes_next(world: World) ->
 
 def test_the_sensor_ends_an_abandoned_mlflow_run(world: World) -> None:
     """Without any further run, when Dagster learns that a run has failed."""
-    client, experiment = _client(world), _client(world).get_experiment_by_name(EXPERIMENT)
+    client, experiment = _client(world), _client(world).get_experiment_by_name(experiment_name("tiny"))
     assert experiment is not None
     dagster_run = world.instance.create_run_for_job(world.definitions.resolve_job_def("tiny_retrain"))
     tags = {"dagster_run_id": dagster_run.run_id, **owner_tags(world.instance)}
@@ -180,7 +183,8 @@ def test_a_candidate_of_shuffled_labels_is_stopped_by_its_gates(world: World, mo
     assert _steps(result) == ["tiny__candidate", "tiny__training_set"]
     assert world.promoted() == [1]
     assert world.models.aliases("tiny") == {"champion": 1}
-    assert _run_of(world, result).info.status == "FAILED"
+    run = _run_of(world, result)  # it did not crash, which would be FAILED
+    assert (run.info.status, run.data.tags["gates"]) == ("FINISHED", "fail")
     alone = world.materialize("endpoint")
     assert not alone.success
     assert "Gate roc_auc_better_than_baseline says fail" in error_of(alone)
@@ -224,7 +228,7 @@ def test_an_older_version_is_promoted_only_by_its_number(world: World) -> None:
     world = replace(world, definitions=definitions(pipeline, target=InProcessTarget(world.home)))
     refused = world.run("retrain", EARLIER)
     assert _checks(refused) == {CERTIFIED: True, GATES[0]: True}
-    assert f"is as of {EARLIER}, not newer than the champion's {AS_OF}: name the version" in error_of(refused)
+    assert f"is as of {EARLIER}, not newer than the champion's {AS_OF}: name the version" in _refused(refused)
     assert world.promoted() == [1]
     named = world.materialize("endpoint", run_config={"ops": {"tiny__endpoint": {"config": {"version": 2}}}})
     assert named.success
@@ -306,27 +310,146 @@ def test_a_training_set_that_was_cut_anew_judges_no_one(world: World) -> None:
     assert world.promoted() == [1]
 
 
+def _verdicts(world: World) -> dict[str, str]:
+    return {each["gate"]: each["outcome"] for each in world.decisions("evaluated")[-1].payload["verdicts"]}
+
+
+def test_a_walk_forward_in_one_run_over_a_range(world: World) -> None:
+    """Each as-of has its version, its verdicts, its checks and its MLflow run; the champion stays, all is green."""
+    before = champion(world.decisions())
+    result = world.run("walk_forward", "2020-01-29", "2020-01-31")
+    assert result.success, error_of(result)
+    days = ["2020-01-29", "2020-01-30", "2020-01-31"]
+    assert [each.payload["as_of"] for each in world.decisions("evaluated")[-3:]] == days
+    assert champion(world.decisions()) == before
+    for stage in ("training_set", "candidate", "evaluation"):
+        made = world.materializations(stage, result.run_id)
+        assert [each.partition for each in made] == days
+        assert len({each.metadata[_own(stage)].value for each in made}) == len(days)
+    for gate in GATES:
+        assert {each.partition for each in world.evaluations("evaluation", gate, result.run_id)} == {*days, None}
+    runs = {each.info.run_name: each for each in world.mlflow_runs()}
+    parent = runs["tiny as of 2020-01-29 to 2020-01-31"]
+    for day in days:
+        run = runs[f"tiny as of {day}"]
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.info.status == "FINISHED"
+        assert (run.data.params["as_of"], run.data.tags["gates"]) == (day, "pass")
+        assert "candidate.log_loss" in run.data.metrics
+        assert [each.run_id for each in world.models.versions("tiny", day)] == [run.info.run_id]
+    assert "as_of" not in parent.data.params
+    assert not _running(world)
+
+
+def _own(stage: str) -> str:
+    return {"training_set": "manifest_digest", "candidate": "model/version", "evaluation": "model/version"}[stage]
+
+
+def test_a_walk_forward_whose_gates_say_no_did_what_was_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It warns, and is green."""
+    monkeypatch.setenv(FAULTS, faults(shuffled_labels=JANUARY))
+    assert world.run("data", "2020-01-06", LAST).success
+    result = world.run("walk_forward", LATER)
+    assert result.success
+    failed = [each for each in result.get_asset_check_evaluations() if not each.passed]
+    assert "roc_auc_better_than_baseline" in [each.check_name for each in failed]
+    assert {each.severity for each in failed} == {dg.AssetCheckSeverity.WARN}
+    assert _verdicts(world)["roc_auc_better_than_baseline"] == "fail"
+    assert world.promoted() == [1]
+
+
+@pytest.mark.parametrize("job", ["walk_forward", "retrain"])
+def test_a_champion_that_has_seen_every_row_is_not_applicable(world: World, job: str) -> None:
+    """Not red; yet the verdict is inconclusive, and nothing is promoted, and the endpoint is not painted as failed."""
+    result = world.run(job, EARLIER)
+    assert result.success, error_of(result)
+    [check] = [each for each in result.get_asset_check_evaluations() if each.check_name == GATES[1]]
+    assert check.passed
+    assert (check.description or "").startswith("Not applicable: ")
+    assert _verdicts(world)[GATES[1]] == "inconclusive"
+    assert world.promoted() == [1]
+    assert world.materializations("endpoint", result.run_id) == []
+    alone = world.materialize("endpoint", **_naming(2))
+    assert f"Gate {GATES[1]} says inconclusive" in error_of(alone)
+
+
 def test_a_backfill_of_models_gives_candidates_and_verdicts(world: World) -> None:
-    """A walk-forward over as-of partitions; the champion stays."""
+    """From the asset graph too: what is not applicable stops nothing, and the champion stays."""
     before = champion(world.decisions())
     stages = ("training_set", "candidate", "evaluation")
-    passed = [world.materialize(*stages, key=key).success for key in (EARLIER, LATEST)]
-    assert passed == [False, True]  # the champion was trained on the holdout of the first
+    assert [world.materialize(*stages, key=key).success for key in (EARLIER, LATEST)] == [True, True]
     assert champion(world.decisions()) == before
     newest = world.models.newest("tiny")
     assert newest is not None
     assert (newest.version, newest.as_of) == (3, LATEST)
 
 
+def _refused(result: dg.ExecuteInProcessResult) -> str:
+    """Give why the endpoint did not follow."""
+    [observed] = [event.asset_observation_data for event in result.all_events if event.is_asset_observation]
+    return str(observed.asset_observation.metadata["refused"].value)
+
+
 def test_a_backfill_of_the_whole_job_never_moves_the_endpoint(world: World) -> None:
-    """It refuses, though every gate passed; materialized by itself afterwards, it follows."""
+    """It shows why, though every gate passed, and does not fail; materialized by itself afterwards, it follows."""
     result = world.run("retrain", LATER, tags={"dagster/backfill": "walk"})
-    assert not result.success
+    assert result.success
     assert all(_checks(result).values())
-    assert "A backfill never moves traffic" in error_of(result)
+    assert "A backfill never moves traffic" in _refused(result)
+    assert world.materializations("endpoint", result.run_id) == []
     assert world.promoted() == [1]
     assert world.materialize("endpoint").success
     assert world.promoted() == [1, 2]
+
+
+def test_the_endpoint_links_to_its_address_its_report_and_its_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the configured addresses, also where the version was evaluated in an earlier run; others as they are there."""
+    monkeypatch.setenv("ML_PLATFORM_MLFLOW_UI", "https://mlflow.example/")
+    monkeypatch.setenv("ML_PLATFORM_SERVER", "https://models.example")
+    assert world.run("walk_forward", LATER).success
+    result = world.materialize("endpoint")
+    assert result.success
+    [made] = result.asset_materializations_for_node("tiny__endpoint")
+    links = {name: str(made.metadata[name].value) for name in ("url", "report", "mlflow/run", "mlflow/version")}
+    version = world.models.version("tiny", 2)
+    run = _client(world).get_run(version.run_id).info
+    page = f"https://mlflow.example/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+    assert links == {
+        "url": "https://models.example/predict/tiny",
+        "report": f"{page}/artifacts/report.html",
+        "mlflow/run": page,
+        "mlflow/version": "https://mlflow.example/#/models/tiny/versions/2",
+    }
+    described = _client(world).get_model_version("tiny", "2").description
+    assert described.startswith(f"[Report](#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts/report.html)")
+
+
+def test_each_pipeline_has_an_experiment_of_its_own(world: World) -> None:
+    """It opens in the view of trainings; its runs are named by pipeline and as-of and list what they were made from."""
+    result = world.run("retrain", LATER)
+    run = _run_of(world, result)
+    experiment = _client(world).get_experiment(run.info.experiment_id)
+    assert experiment.name == "ml_platform/tiny"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert run.info.run_name == f"tiny as of {LATER}"
+    logged = {each.dataset.name: each for each in _client(world).get_run(run.info.run_id).inputs.dataset_inputs}
+    assert {"tiny/training_set", "tiny/features", "tiny/validated"} <= logged.keys()
+    training_set = logged["tiny/training_set"]
+    assert training_set.tags[0].value == f"training as of {LATER}"
+    assert json.loads(training_set.dataset.profile or "") == {"num_rows": run.data.metrics["train_rows"] + _others(run)}
+    import mlflow.data
+
+    source: Any = mlflow.data.get_source(training_set)
+    assert source.path == f"{world.home.lake}/tiny/training_set"
+    assert source.delta_table_version == world.lake.version("tiny/training_set")
+    columns = {each["name"]: each["type"] for each in json.loads(training_set.dataset.schema or "")["mlflow_colspec"]}
+    assert (columns["passengers"], columns["line"], columns["departs_at"]) == ("double", "string", "datetime")
+
+
+def _others(run: "Run") -> float:
+    return run.data.metrics["validation_rows"] + run.data.metrics["holdout_rows"]
 
 
 @pytest.fixture

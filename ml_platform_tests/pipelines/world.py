@@ -21,7 +21,7 @@ from ml_platform.deployment.local import LocalTarget
 from ml_platform.features.online import OnlineStore
 from ml_platform.ledger import SqlLedger
 from ml_platform.orchestration.graph import pipeline_definitions
-from ml_platform.orchestration.mlflow_run import EXPERIMENT
+from ml_platform.orchestration.mlflow_run import our_experiments
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform.orchestration.resources import platform_resources
 from ml_platform.registry.bundle import open_bundle
@@ -149,8 +149,8 @@ class World:
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=self.home.mlflow_url)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        return [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
+        experiments = our_experiments(client)
+        return list(client.search_runs(experiments)) if experiments else []
 
 
 def copy_home(source: Home, root: Path) -> Home:

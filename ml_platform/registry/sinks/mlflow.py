@@ -1,16 +1,17 @@
 """MLflow: a record goes to a run in few requests, however long the history of a fit is."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ml_platform.contracts.errors import RegistryError
-from ml_platform.registry.sinks.record import Point, Record
+from ml_platform.registry.sinks.record import Dataset, Point, Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import DatasetInput, Metric
 
 Each = TypeVar("Each")
 METRICS_AT_MOST, PARAMS_AT_MOST = 1000, 100  # in one request, by MLflow's REST API
@@ -53,12 +54,32 @@ class MlflowSink:
             self.client.log_batch(self.run_id, tags=labels)
         for name, text in record.texts.items():
             self.client.log_text(self.run_id, text, name)
+        if record.datasets:
+            self.client.log_inputs(self.run_id, [_input(each) for each in record.datasets])
 
 
 def _metric(point: Point, now: int) -> "Metric":
     from mlflow.entities import Metric
 
     return Metric(point.name, point.value, now, point.step)
+
+
+def _input(dataset: Dataset) -> "DatasetInput":
+    from mlflow.data.delta_dataset_source import DeltaDatasetSource
+    from mlflow.entities import Dataset as MlflowDataset
+    from mlflow.entities import DatasetInput, InputTag
+
+    source = DeltaDatasetSource(path=dataset.place, delta_table_version=dataset.version)
+    columns = [{"name": name, "type": kind, "required": True} for name, kind in dataset.columns.items()]
+    logged = MlflowDataset(
+        name=dataset.name,
+        digest=dataset.digest,
+        source_type="delta_table",
+        source=source.to_json(),
+        schema=json.dumps({"mlflow_colspec": columns}) if columns else None,
+        profile=None if dataset.rows is None else json.dumps({"num_rows": dataset.rows}),
+    )
+    return DatasetInput(logged, [InputTag("mlflow.data.context", dataset.context)])
 
 
 def _chunks(found: Sequence[Each], size: int) -> Iterator[Sequence[Each]]:

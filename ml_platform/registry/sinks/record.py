@@ -13,6 +13,21 @@ class Point(NamedTuple):
     step: int = 0
 
 
+class Dataset(NamedTuple):
+    """One version of a lake table that a fit was made from.
+
+    `digest` has at most 36 characters, `columns` are their names and types; `context` says what it was used for.
+    """
+
+    name: str
+    digest: str
+    place: str
+    version: int
+    rows: int | None
+    context: str
+    columns: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Record:
     """All that is told at a time; no secrets.
@@ -27,12 +42,15 @@ class Record:
         What was measured.
     texts : mapping of str to str
         Files by their name.
+    datasets : tuple of Dataset
+        What it was made from.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, Any] = field(default_factory=dict)
     points: tuple[Point, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    datasets: tuple[Dataset, ...] = ()
 
 
 class Sink(Protocol):
