@@ -1,18 +1,50 @@
 """What Dagster shows of the endpoint: where its report, its run and its address are, and why it did not follow."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 
 from ml_platform.contracts.errors import PromotionRefused
+from ml_platform.contracts.ports import Ledger
 from ml_platform.contracts.records import ModelVersion
+from ml_platform.ledger.folds import Champion, approval_of
+from ml_platform.orchestration.approval import answer_metadata, waiting
+from ml_platform.orchestration.demands import demands
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.resources import server_url
+from ml_platform.rollout.promotion import Wait
 
 EVALUATION_LINKS = ("report", "report_file", "mlflow/version", "mlflow/run")
 
 
-def endpoint_links(instance: dg.DagsterInstance, pipeline: Pipeline, version: ModelVersion) -> dict[str, Any]:
+def follow(
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    version: ModelVersion,
+    promote: Callable[[], Champion | Wait],
+    ledger: Ledger,
+) -> dg.MaterializeResult | dg.AssetObservation:
+    """Let the endpoint follow a version, and return what Dagster shows of it.
+
+    Raises
+    ------
+    PromotionRefused
+        If the version is refused and the run was asked for nothing but the endpoint.
+    """
+    try:
+        promoted = promote()
+    except PromotionRefused as refusal:
+        return _refused(context, pipeline, version, refusal)
+    if isinstance(promoted, Wait):
+        return waiting(context, version, promoted)
+    answered = answer_metadata(approval_of(ledger.read(pipeline.name), promoted.version, promoted.digest))
+    served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
+    gates = {"gates": ", ".join(demands(pipeline.spec, pipeline.metrics))}
+    return dg.MaterializeResult(metadata=_links(context.instance, pipeline, version) | served | gates | answered)
+
+
+def _links(instance: dg.DagsterInstance, pipeline: Pipeline, version: ModelVersion) -> dict[str, Any]:
     """Return the address that serves, and the links of the version's newest evaluation, if Dagster has one."""
     wanted = dg.AssetRecordsFilter(
         asset_key=dg.AssetKey([pipeline.name, "evaluation"]), asset_partitions=[version.as_of]
@@ -26,16 +58,10 @@ def endpoint_links(instance: dg.DagsterInstance, pipeline: Pipeline, version: Mo
     return shown
 
 
-def refused(
+def _refused(
     context: dg.AssetExecutionContext, pipeline: Pipeline, version: ModelVersion, refusal: PromotionRefused
 ) -> dg.AssetObservation:
-    """Show that a version was refused, and leave what serves as it is.
-
-    Raises
-    ------
-    PromotionRefused
-        If the run was asked for nothing but the endpoint: then it has not done what it was asked for.
-    """
+    """Show that a version was refused: in a run that trained it what serves is as well as before, and no failure."""
     keys = context.job_def.asset_layer.selected_asset_keys
     if dg.AssetKey([pipeline.name, "evaluation"]) not in keys:
         raise refusal

@@ -1,22 +1,19 @@
 """The model stages as assets: candidate and evaluation, read as of their partition, and the endpoint."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from ml_platform.contracts.errors import PromotionRefused
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
-from ml_platform.contracts.records import Decision
 from ml_platform.contracts.spec import member_stage
 from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
-from ml_platform.ledger.folds import Champion, approval_of
-from ml_platform.orchestration.approval import answer_metadata, waiting
 from ml_platform.orchestration.as_ofs import for_each_as_of, moves_endpoint
 from ml_platform.orchestration.demands import demands
-from ml_platform.orchestration.endpoint_events import endpoint_links, refused
+from ml_platform.orchestration.endpoint_events import follow
 from ml_platform.orchestration.fitting import fit_candidate, stability_check, stability_check_spec
 from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
@@ -27,7 +24,6 @@ from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.searching import CandidateConfig, begin_searching
 from ml_platform.orchestration.tracking import log_evaluation
 from ml_platform.orchestration.training_rows import read_training_set
-from ml_platform.rollout.promotion import Wait
 from ml_platform.training.studies import Studies
 
 TRAINED_BY = {"lightgbm": "lightgbm", "linear": "scikitlearn", "xgboost": "xgboost"}
@@ -150,23 +146,7 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
         asked: dict[str, Any] = {"is_named": config.version is not None, "is_backfill": "dagster/backfill" in run.tags}
         actor = f"dagster run {run.run_id}"
         asked |= {"gates": gates, "approval": pipeline.spec.approval}
-        try:
-            promoted = promote(version, ledger=ledger, store=models, target=target, actor=actor, **asked)
-        except PromotionRefused as refusal:
-            yield refused(context, pipeline, version, refusal)
-        else:
-            if isinstance(promoted, Wait):
-                yield waiting(context, version, promoted)
-            else:
-                links = endpoint_links(context.instance, pipeline, version)
-                yield _served(promoted, gates, ledger.read(pipeline.name), links)
+        following = partial(promote, version, ledger=ledger, store=models, target=target, actor=actor, **asked)
+        yield follow(context, pipeline, version, following, ledger)
 
     return endpoint
-
-
-def _served(
-    promoted: Champion, gates: Iterable[str], decisions: Sequence[Decision], links: dict[str, Any]
-) -> dg.MaterializeResult:
-    served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
-    answered = answer_metadata(approval_of(decisions, promoted.version, promoted.digest))
-    return dg.MaterializeResult(metadata=links | served | {"gates": ", ".join(gates)} | answered)
