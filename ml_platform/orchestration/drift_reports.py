@@ -121,7 +121,7 @@ def _fetch(
     wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=storage_ids)
     records = instance.fetch_materializations(wanted, limit=len(storage_ids)).records
     read = ((record.partition_key, _report(record), record.run_id) for record in records)
-    return {key: (report, run) for key, report, run in read if report is not None and report.as_of == key}
+    return {report.as_of: (report, run) for key, report, run in read if report is not None and report.as_of == key}
 
 
 def _report(record: dg.EventLogRecord) -> DriftReport | None:

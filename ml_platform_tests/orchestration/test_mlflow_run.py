@@ -73,7 +73,7 @@ def _run(selection: list[list[str]] | None = None, **tags: str) -> dg.DagsterRun
     [
         (None, None),
         (_run(), None),
-        (_run(**{"ml_platform/pipeline": "tiny"}), "tiny"),
+        (_run(None, **{"ml_platform/pipeline": "tiny"}), "tiny"),
         (_run([["tiny", "candidate"], ["tiny", "evaluation"]]), "tiny"),
         (_run([["tiny", "candidate"], ["other", "candidate"]]), None),
     ],
