@@ -16,6 +16,7 @@ from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, open_bundle, write_bundle
 from ml_platform.serving.predictor import Predictor
 from ml_platform.training.fitting import fit_model, refit_model
+from ml_platform.training.trainer import Trained
 from ml_platform.validation.report.facts import NO_NUMBER_YET
 from ml_platform_tests.pipelines.ensembles import tiny_ensemble
 from ml_platform_tests.pipelines.fixtures import as_pipeline
@@ -25,6 +26,7 @@ from ml_platform_tests.pipelines.world import AS_OF, FOLDER, LATER, World, error
 pytestmark = [pytest.mark.slow, *DAGSTER]
 
 MARGIN = 0.05
+FITS: tuple[files.FitName, ...] = ("tuning", "judged", "served")
 
 
 def _refitted(pipeline: Pipeline, **changed: Any) -> Pipeline:
@@ -43,6 +45,13 @@ def _bundle(world: World, version: int) -> Bundle:
     return open_bundle(world.models.bundle(world.models.version("tiny", version)))
 
 
+def _description(world: World, version: int) -> str:
+    """Return what people see of a version in the registry."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=world.home.mlflow_url).get_model_version("tiny", str(version)).description or ""
+
+
 def _evaluation(world: World) -> Evaluation:
     return Evaluation.model_validate(world.decisions("evaluated")[-1].payload)
 
@@ -55,7 +64,7 @@ def test_one_bundle_holds_three_fits_each_of_its_own_rows(refitted: World) -> No
     table = refitted.lake.read("tiny/training_set", [AS_OF]).sort("departs_at", "ride_id")
     rows, columns, [model] = parted(table), spec.features.columns, spec.models.values()
     tuning = fit_model(rows, columns, model, "binary", event_time="departs_at")
-    by_hand = {
+    by_hand: dict[files.FitName, Trained] = {
         "tuning": tuning,
         "judged": refit_model(rows.filter(pl.col("part") != "holdout"), columns, model, "binary", tuning),
         "served": refit_model(known_rows(table), columns, model, "binary", tuning),
@@ -120,7 +129,7 @@ def test_a_champion_is_compared_on_rows_it_has_not_learnt_from(refitted: World) 
     assert (fits.version, fits.rows, fits.metric) == (1, len(holdout), "log_loss")
     assert fits.served == pytest.approx(evaluation.metrics["champion"]["log_loss"])
     assert fits.judged != fits.served
-    after = [each.description for each in refitted.models._search("tiny") if str(each.version) == "1"][0]  # noqa: RUF015
+    after = _description(refitted, 1)
     assert NO_NUMBER_YET not in after
     assert f"On {fits.rows:,} rows that came after it, the fit that serves has a log_loss" in after
 
@@ -150,11 +159,11 @@ def test_an_ensemble_is_refitted_with_the_weights_that_validation_chose(loaded: 
     result = world.run("retrain", AS_OF)
     assert result.success, error_of(result)
     bundle = _bundle(world, 1)
-    described = {fit: json.loads(bundle.reader(fit)(files.MODEL)) for fit in ("tuning", "judged", "served")}
+    described = {fit: json.loads(bundle.reader(fit)(files.MODEL)) for fit in FITS}
     coefficients = [each["coefficients"] for each in described.values()]
     assert coefficients[0] == coefficients[1] == coefficients[2]
     rows = parted(world.lake.read("tiny/training_set", [AS_OF]))
-    said = [Predictor.load(bundle, fit).predict(rows) for fit in ("tuning", "judged", "served")]
+    said = [Predictor.load(bundle, fit).predict(rows) for fit in FITS]
     assert all(np.abs(first - second).max() > 0 for first, second in ((said[0], said[1]), (said[1], said[2])))
 
 
