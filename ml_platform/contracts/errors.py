@@ -12,6 +12,7 @@ is a value (a verdict, a step), not an error.
     │   ├── QuarantineExceeded   too many rows were bad
     │   ├── LeakageFound         training data knows what it may not
     │   ├── PartitionMissing     an input partition was never written   (also LookupError)
+    │   ├── StaleInputs          inputs were made from rows that changed since
     │   └── ShapeMismatch        two arrays that must agree do not
     ├── TrainingError
     │   ├── ClusterUnreachable   no cluster, or one that is too small   (ConnectionError)
@@ -98,6 +99,10 @@ class LeakageFound(ContractError):
 
 class PartitionMissing(ContractError, LookupError):
     """An input partition was never written."""
+
+
+class StaleInputs(ContractError):
+    """Partitions were made from rows that have changed since."""
 
 
 class ShapeMismatch(ContractError):

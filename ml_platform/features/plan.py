@@ -291,6 +291,7 @@ def require_one_plan(features: pl.DataFrame, digest: str) -> pl.DataFrame:
     if len(others):
         raise ContractError.because(
             "features", got=f"partitions that another plan made: {examples(others)}", expected=f"plan {digest}",
-            hint="what features are made of has changed since: materialize features for these partitions again",
+            hint="what features are made of has changed since: materialize features of these partitions again, or run "
+            "the pipeline's refresh job",
         )  # fmt: skip
     return features.drop(PLAN, strict=False)

@@ -58,8 +58,8 @@ def require_no_leakage(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> No
             f"{pipeline.name}: training set as of {as_of}",
             got="; ".join(f"{finding.name}: {finding.sentence}" for finding in violated),
             expected="a leakage certificate with nothing violated",
-            hint="mend the features or the split and materialize training_set again; a feature that may tell the label "
-            "is named in split.may_tell_label",
+            hint="fix the features or the split, and materialize features and training_set again; a feature that may "
+            "tell the label is named in split.may_tell_label",
         )
 
 

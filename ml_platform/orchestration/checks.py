@@ -7,7 +7,7 @@ import dagster as dg
 
 from ml_platform.data.quality.findings import Finding
 from ml_platform.data.quality.partition_checks import DESCRIPTIONS, check_names
-from ml_platform.orchestration.partition_events import log_evaluations
+from ml_platform.orchestration.partition_events import StageContext, log_evaluations
 from ml_platform.orchestration.partitions import partitions_def
 from ml_platform.orchestration.resolution import Pipeline
 
@@ -30,7 +30,7 @@ def quality_check_specs(pipeline: Pipeline) -> list[dg.AssetCheckSpec]:
 
 
 def report_findings(
-    context: dg.AssetExecutionContext,
+    context: StageContext,
     findings: Mapping[str, Sequence[Finding]],
     *,
     run_fails: bool,
@@ -53,7 +53,7 @@ def report_findings(
 
 
 def report_per_partition(
-    context: dg.AssetExecutionContext,
+    context: StageContext,
     name: str,
     results: Mapping[str, tuple[bool, dict[str, Any]]],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,

@@ -6,10 +6,12 @@ import dagster as dg
 
 from ml_platform.data.lake.tables import STATIC, Lake
 from ml_platform.features.online import OnlineStore
+from ml_platform.features.plan import PLAN
 from ml_platform.orchestration.catalogue import catalogue_table, descriptions, feature_catalogue
 from ml_platform.orchestration.column_lineage import column_lineage
 from ml_platform.orchestration.feature_rows import make_features, publish_history
 from ml_platform.orchestration.lookups import load_lookup
+from ml_platform.orchestration.partition_events import StageContext
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset, whole_days
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
@@ -31,12 +33,19 @@ def lookup_asset(pipeline: Pipeline, name: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], online: dg.ResourceParam[OnlineStore]
     ) -> dg.MaterializeResult:
         keys = list(context.partition_keys) if is_timed else [STATIC]
-        rows = load_lookup(pipeline, name, keys)
-        result = written(context, lake, pipeline.table(name), rows, keys)
-        _publish(pipeline, name, lake, online)
-        return result
+        return write_lookup(context, pipeline, name, lake, online, keys)
 
     return lookup
+
+
+def write_lookup(
+    context: StageContext, pipeline: Pipeline, name: str, lake: Lake, online: OnlineStore, keys: list[str]
+) -> dg.MaterializeResult:
+    """Load partitions of a lookup, write them, and publish the lookup for the server."""
+    rows = load_lookup(pipeline, name, keys)
+    result = written(context, lake, pipeline.table(name), rows, keys)
+    _publish(pipeline, name, lake, online)
+    return result
 
 
 def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -44,7 +53,6 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     timed = [name for name, lookup in pipeline.spec.features.lookups.items() if lookup.tolerance]
     static = [name for name in pipeline.spec.features.lookups if name not in timed]
     back = {name: pipeline.spec.features.lookups[name].tolerance for name in timed}
-    lineage = {"dagster/column_lineage": column_lineage(pipeline)}
     catalogue = catalogue_table(feature_catalogue(pipeline))
 
     @stage_asset(
@@ -68,15 +76,22 @@ def features_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     def features(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], online: dg.ResourceParam[OnlineStore]
     ) -> dg.MaterializeResult:
-        keys = list(context.partition_keys)
-        made = make_features(pipeline, lake, keys)
-        described: dict[str, Any] = {"lineage": {"plan": pipeline.plan.digest}, "once": lineage, "evolve": True}
-        described["descriptions"] = descriptions(pipeline)
-        result = written(context, lake, pipeline.table("features"), made, keys, **described)
-        publish_history(pipeline, lake, online, keys)
-        return result
+        return write_features(context, pipeline, lake, online, list(context.partition_keys))
 
     return features
+
+
+def write_features(
+    context: StageContext, pipeline: Pipeline, lake: Lake, online: OnlineStore, keys: list[str]
+) -> dg.MaterializeResult:
+    """Make the features of a contiguous run of partitions, write them, and publish the past for the server."""
+    made = make_features(pipeline, lake, keys)
+    described: dict[str, Any] = {"lineage": {PLAN: pipeline.plan.digest}, "evolve": True}
+    described["descriptions"] = descriptions(pipeline)
+    once = {"dagster/column_lineage": column_lineage(pipeline)}
+    result = written(context, lake, pipeline.table("features"), made, keys, once=once, **described)
+    publish_history(pipeline, lake, online, keys)
+    return result
 
 
 def _validated(pipeline: Pipeline) -> dg.AssetDep:

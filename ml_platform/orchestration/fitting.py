@@ -17,6 +17,7 @@ from ml_platform.contracts.spec import Ensemble, Fit, PipelineSpec
 from ml_platform.data.lake.tables import Lake
 from ml_platform.data.splits.parts import learnt_until
 from ml_platform.orchestration.certifying import require_no_leakage
+from ml_platform.orchestration.freshness import require_current_training_set
 from ml_platform.orchestration.members import join_versions
 from ml_platform.orchestration.metadata import member_links, picture, version_links
 from ml_platform.orchestration.packaging import package
@@ -112,6 +113,7 @@ def fit_candidate(
     require_sinks(pipeline)
     run = mlflow.active_run().info
     rows = read_fit_rows(pipeline, lake, as_of)
+    require_current_training_set(pipeline, lake, as_of)
     require_no_leakage(pipeline, rows.parts, as_of)
     require_values(pipeline, rows.parts, as_of)
     made = (
@@ -142,8 +144,8 @@ def require_values(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> None:
             f"{pipeline.name}: training set as of {as_of}",
             got=f"no value of {examples(empty)} in train",
             expected="some of each feature",
-            hint="mend the source or the lookup and materialize features and training_set again, or take the feature "
-            "out of features.columns",
+            hint="fix the source or the lookup and materialize raw, validated, the lookups, features and training_set "
+            "again, or take the feature out of features.columns",
         )
 
 

@@ -10,6 +10,7 @@ from ml_platform.orchestration.member_assets import member_assets
 from ml_platform.orchestration.model_assets import model_assets
 from ml_platform.orchestration.monitoring_assets import drift_asset
 from ml_platform.orchestration.raw_asset import raw_asset
+from ml_platform.orchestration.refresh import refresh_job
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.retrain_sensor import drift_sensor
 from ml_platform.orchestration.training_set_asset import training_set_asset
@@ -32,7 +33,7 @@ def pipeline_definitions(pipeline: Pipeline) -> dg.Definitions:
             drift_asset(pipeline),
         ],
         asset_checks=[serves_offline_predictions(pipeline)],
-        jobs=[data, retrain, walk_forward_job(pipeline), monitor_job(pipeline)],
+        jobs=[data, refresh_job(pipeline), retrain, walk_forward_job(pipeline), monitor_job(pipeline)],
         schedules=[data_schedule(pipeline, data)],
         sensors=[drift_sensor(pipeline, retrain), *approval_sensors(pipeline)],
     )

@@ -246,5 +246,5 @@ def _require_same_rows(bundle: Bundle, rows: pl.DataFrame, pipeline: Pipeline) -
             f"training set as of {bundle.manifest.as_of}",
             got=f"rows {got[:12]}",
             expected=f"the rows the candidate was fitted on, {bundle.manifest.rows_digest[:12]}",
-            hint="the training set was made again since: materialize candidate, then evaluation",
+            hint="the training set was made again since: materialize candidate (its members first), then evaluation",
         )

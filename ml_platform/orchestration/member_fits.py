@@ -15,6 +15,7 @@ from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.certifying import require_no_leakage
 from ml_platform.orchestration.executing import open_executor
 from ml_platform.orchestration.fitting import fit_of, require_values
+from ml_platform.orchestration.freshness import require_current_training_set
 from ml_platform.orchestration.measuring import measure_of
 from ml_platform.orchestration.member_files import member_fit_set
 from ml_platform.orchestration.members import as_if_alone, folds_of, registered_name
@@ -72,6 +73,7 @@ def fit_member_version(
     require_sinks(pipeline)
     run, alone = mlflow.active_run().info, as_if_alone(pipeline, member)
     rows = read_fit_rows(pipeline, lake, as_of)
+    require_current_training_set(pipeline, lake, as_of)
     require_no_leakage(pipeline, rows.parts, as_of)
     require_values(pipeline, rows.parts, as_of)
     searched = searched_models(alone, lake, rows.parts, as_of, mlflow, searching)

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.data.lake.recorded import recorded
+from ml_platform.data.lake.recorded import RecordedLake, recorded
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.code_versions import code_version, spec_digest, stage_version
 from ml_platform.orchestration.resolution import Pipeline
@@ -71,14 +71,19 @@ def stage_asset(
     return lambda make: decorate(_recording(pipeline, make))
 
 
+def recording_lake(pipeline: Pipeline, lake: Lake, run_id: str) -> RecordedLake:
+    """Return a lake that has read nothing yet, and whose writes say by which run, code and spec they were made."""
+    said = {"run": run_id, "code_version": code_version(), "spec_digest": spec_digest(pipeline)}
+    return recorded(lake, said)
+
+
 def _recording(pipeline: Pipeline, make: Callable[..., Any]) -> Callable[..., Any]:
     """Give the stage a lake that remembers."""
 
     def completed(context: dg.AssetExecutionContext, resources: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(lake := resources.get("lake"), Lake):
             return resources
-        said = {"run": context.run.run_id, "code_version": code_version(), "spec_digest": spec_digest(pipeline)}
-        return {**resources, "lake": recorded(lake, said)}
+        return {**resources, "lake": recording_lake(pipeline, lake, context.run.run_id)}
 
     @wraps(make)
     def run(context: dg.AssetExecutionContext, **resources: Any) -> Any:

@@ -1,5 +1,6 @@
 """The rows of a training set: made of features and labels as of an instant, and read back in the order of a fit."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -25,8 +26,15 @@ class FitRows(NamedTuple):
         return self.parts.filter(pl.col("part") == "train") if self.known is None else self.known
 
 
-def make_training_set(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
+def make_training_set(
+    pipeline: Pipeline, lake: Lake, as_of: str, versions: Mapping[str, int] | None = None
+) -> pl.DataFrame:
     """Cut the training set of an as-of partition, each row marked with the table versions it was read at.
+
+    Parameters
+    ----------
+    versions : mapping of str to int, optional
+        The version at which each table is read; the newest where none is named.
 
     Returns
     -------
@@ -35,7 +43,7 @@ def make_training_set(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFram
     """
     spec = pipeline.spec
     return split_rows(
-        *_known_rows(pipeline, lake, as_of),
+        *_known_rows(pipeline, lake, as_of, versions or {}),
         key=spec.key, event_time=spec.event_time, split=spec.split, calendar=pipeline.calendar, as_of=as_of,
     )  # fmt: skip
 
@@ -67,15 +75,23 @@ def _read(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
     return rows.sort(pipeline.spec.event_time, *pipeline.spec.key)
 
 
+def newest_versions(pipeline: Pipeline, lake: Lake) -> dict[str, int]:
+    """Return the newest version of each table that a training set is read from."""
+    return {pipeline.table(stage): lake.version(pipeline.table(stage)) for stage in READ}
+
+
 def table_versions(pipeline: Pipeline, rows: pl.DataFrame) -> dict[str, int]:
     """Give the table versions that the rows of a training set were read at."""
     return {pipeline.table(stage): int(rows[f"{stage}_version"][0]) for stage in READ}
 
 
-def _known_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _known_rows(
+    pipeline: Pipeline, lake: Lake, as_of: str, tables: Mapping[str, int]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read feature rows and labels of the split's span."""
     spec, keys = pipeline.spec, pipeline.calendar.keys_before(as_of, pipeline.spec.split.span)
-    versions = {stage: lake.version(pipeline.table(stage)) for stage in READ}
+    newest = {**newest_versions(pipeline, lake), **tables}
+    versions = {stage: newest[pipeline.table(stage)] for stage in READ}
     features = lake.read(pipeline.table("features"), keys, version=versions["features"])
     features = require_one_plan(features, pipeline.plan.digest)
     by = [spec.split.by] if spec.split.by is not None and spec.split.by not in features.columns else []

@@ -8,16 +8,17 @@ import polars as pl
 
 from ml_platform.data.lake.manifest import manifest_lineage, training_manifest
 from ml_platform.data.lake.tables import Lake
-from ml_platform.data.quality.verdicts import require_trusted
 from ml_platform.data.splits.cut import parted
 from ml_platform.data.splits.leakage import certify
 from ml_platform.data.splits.parts import empty_partitions
+from ml_platform.features.online import OnlineStore
 from ml_platform.orchestration.as_ofs import for_each_as_of
 from ml_platform.orchestration.catalogue import descriptions
 from ml_platform.orchestration.certifying import fold_numbers, leakage_check, leakage_check_spec
 from ml_platform.orchestration.metadata import manifest_metadata, table_metadata
 from ml_platform.orchestration.partitions import lookback, partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.training_inputs import fresh_check, fresh_check_spec, require_fresh_inputs
 from ml_platform.orchestration.training_rows import make_training_set
 
 
@@ -32,16 +33,21 @@ def training_set_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
         description="Feature rows with the labels known before the as-of: train, validation, holdout.",
         partitions_def=partitions_def(pipeline),
         deps=[dg.AssetDep([pipeline.name, stage], partition_mapping=span) for stage in ("features", "validated")],
-        check_specs=[leakage_check_spec(pipeline)],
+        check_specs=[leakage_check_spec(pipeline), fresh_check_spec(pipeline)],
     )
-    def training_set(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
-        return for_each_as_of(context, partial(_made, pipeline, lake), pipeline=pipeline)
+    def training_set(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], online: dg.ResourceParam[OnlineStore]
+    ) -> dg.MaterializeResult:
+        return for_each_as_of(context, partial(_made, context, pipeline, lake, online), pipeline=pipeline)
 
     return training_set
 
 
-def _made(pipeline: Pipeline, lake: Lake, as_of: str) -> dg.MaterializeResult:
-    rows = _trusted_rows(pipeline, lake, as_of)
+def _made(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, lake: Lake, online: OnlineStore, as_of: str
+) -> dg.MaterializeResult:
+    inputs = require_fresh_inputs(context, pipeline, lake, online, as_of)
+    rows = make_training_set(pipeline, lake, as_of, inputs.versions)
     certificate = certify(parted(rows), pipeline.spec, as_of)
     table, marked = pipeline.table("training_set"), rows.with_columns(partition=pl.lit(as_of))
     manifest = training_manifest(lake, pipeline.name, as_of)
@@ -50,13 +56,8 @@ def _made(pipeline: Pipeline, lake: Lake, as_of: str) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata=table_metadata(commit, rows, descriptions(pipeline)) | shown,
         data_version=dg.DataVersion(commit.partitions[as_of].hash),
-        check_results=[leakage_check(certificate)],
+        check_results=[leakage_check(certificate), fresh_check(inputs)],
     )
-
-
-def _trusted_rows(pipeline: Pipeline, lake: Lake, as_of: str) -> pl.DataFrame:
-    require_trusted(lake, pipeline.name, pipeline.calendar.keys_before(as_of, pipeline.spec.split.span))
-    return make_training_set(pipeline, lake, as_of)
 
 
 def _numbers(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from ml_platform.data.quality.judging import Judged, judge_partitions
 from ml_platform.data.quality.verdicts import store_verdicts
 from ml_platform.orchestration.catalogue import descriptions
 from ml_platform.orchestration.checks import quality_check_specs, report_findings
+from ml_platform.orchestration.partition_events import StageContext
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.written import written
@@ -31,7 +32,7 @@ def validated_asset(pipeline: Pipeline) -> dg.AssetsDefinition:
     )
     def validated(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[Shown]:
         judged = judge(pipeline, lake, list(context.partition_keys))
-        result = _write(context, lake, pipeline, judged)
+        result = write_judged(context, lake, pipeline, judged)
         checks = report_findings(context, judged.findings, run_fails=judged.refusal is not None)
         if judged.refusal is not None:
             yield from _show_refused(context, judged)
@@ -46,7 +47,7 @@ def judge(pipeline: Pipeline, lake: Lake, keys: list[str]) -> Judged:
     return judge_partitions(lake, pipeline.spec, pipeline.schema, pipeline.calendar, keys, pipeline.suite)
 
 
-def _write(context: dg.AssetExecutionContext, lake: Lake, pipeline: Pipeline, judged: Judged) -> dg.MaterializeResult:
+def write_judged(context: StageContext, lake: Lake, pipeline: Pipeline, judged: Judged) -> dg.MaterializeResult:
     """Write what is accepted, the verdicts last: rows whose verdict a crash kept away are not trusted."""
     keys, result = judged.accepted, dg.MaterializeResult()
     if keys:

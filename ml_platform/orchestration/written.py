@@ -10,11 +10,16 @@ from ml_platform.contracts.records import Commit
 from ml_platform.data.lake.tables import STATIC, Lake
 from ml_platform.orchestration.code_versions import code_version
 from ml_platform.orchestration.metadata import preview, table_metadata
-from ml_platform.orchestration.partition_events import ALREADY_LOGGED, log_materializations
+from ml_platform.orchestration.partition_events import (
+    ALREADY_LOGGED,
+    PartitionLog,
+    StageContext,
+    log_materializations,
+)
 
 
 def written(
-    context: dg.AssetExecutionContext,
+    context: StageContext,
     lake: Lake,
     table: str,
     rows: pl.DataFrame,
@@ -32,6 +37,8 @@ def written(
 
     Parameters
     ----------
+    context : AssetExecutionContext or PartitionLog
+        The stage's own step; or the log of its partitions in another step, which then logs every partition at once.
     extra : mapping, optional
         Partition -> metadata of its own.
     shared : mapping, optional
@@ -52,7 +59,7 @@ def written(
     empty = [key for key in keys if not commit.partitions[key].rows and key != STATIC]
     if empty:
         context.log.warning(f"{table}: no rows in {', '.join(empty)}")
-    if len(keys) == 1 and not run_fails:
+    if len(keys) == 1 and not run_fails and not isinstance(context, PartitionLog):
         return _one(commit, keys[0], {**described, **(once or {}), **(extra or {}).get(keys[0], {})})
     large = {**(once or {}), "dagster/column_schema": described.pop("dagster/column_schema")}
     large["preview"] = dg.MetadataValue.md(preview(rows.filter(pl.col("partition") == keys[-1])))

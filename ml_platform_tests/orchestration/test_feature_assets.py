@@ -130,7 +130,7 @@ def test_features_of_another_plan_are_not_trained_on(world: World) -> None:
     """The partitions are named; made again, they are taken."""
     refused = world.materialize("training_set", key=AS_OF)
     assert not refused.success
-    assert "features: got partitions that another plan made: 2020-01-01, 2020-01-02" in error_of(refused)
+    assert "features[2020-01-01] (made by another feature plan), features[2020-01-02] (made by" in error_of(refused)
     assert world.execute(_job(world), FIRST, LAST, asset_selection=[_key("features")]).success
     assert world.materialize("training_set", key=AS_OF).success
 

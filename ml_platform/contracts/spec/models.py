@@ -149,11 +149,14 @@ class Training(SpecPart):
 
     A fit computes with at most so many `threads`; left out, with what its process was given: the CPUs of its affinity
     and quota, `OMP_NUM_THREADS`, and at most eight. On a cluster each fit is given so many CPUs, one if left out.
+    `stale` feature partitions, made from rows or lookups that changed since, are refused by name, or rebuilt by
+    `training_set` before it reads them.
     """
 
     executor: Literal["local", "ray"] = "local"
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     distributed: Distributed | None = None
+    stale: Literal["refuse", "rebuild"] = "refuse"
 
 
 class Approval(SpecPart):

@@ -57,18 +57,23 @@ def contents_of(commit: Mapping[str, Any]) -> dict[str, Content]:
 
 
 def last_writes(commits: Iterable[Mapping[str, Any]]) -> dict[str, Written]:
-    """Give the last write of each partition.
+    """Return the last write of each partition.
 
     Parameters
     ----------
     commits : iterable of mapping
         Commit entries as Delta gives them, newest first; those that are not ours are passed over.
     """
-    found: dict[str, Written] = {}
+    return {key: writes[0] for key, writes in all_writes(commits).items()}
+
+
+def all_writes(commits: Iterable[Mapping[str, Any]]) -> dict[str, list[Written]]:
+    """Return every write of each partition, newest first; `commits` as for `last_writes`."""
+    writes: dict[str, list[Written]] = {}
     for commit in commits:
         if ENTRY not in commit:
             continue
         said, at = json.loads(commit[ENTRY]), datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
         for key, (digest, rows) in said["partitions"].items():
-            found.setdefault(key, Written(commit["version"], digest, rows, said["lineage"], at))
-    return found
+            writes.setdefault(key, []).append(Written(commit["version"], digest, rows, said["lineage"], at))
+    return writes

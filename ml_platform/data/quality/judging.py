@@ -113,7 +113,7 @@ def _refusal(over: dict[str, Finding], quarantine: pl.DataFrame) -> QuarantineEx
     others = f" and {len(over) - 1} more" if len(over) > 1 else ""
     return QuarantineExceeded.because(
         f"partition {worst}{others}", got=f"{got}, most often: {reason}", expected=expected.removesuffix(" expected"),
-        hint="mend the source, or the rule in the schema, and materialize again",
+        hint="fix the source, or the rule in the schema, and materialize raw, validated and features of it again",
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from ml_platform.data.quality.findings import Finding, Past, category_counts
 
 VERDICTS = "verdicts"
 VALIDATED = "validated"
+REWRITTEN = "written again since its verdict"
 _TYPES = {
     PARTITION: pl.String, "outcome": pl.String, "rows": pl.Int64, "quarantined": pl.Int64, "sentence": pl.String,
     "checks": pl.String, "stamp": pl.String,
@@ -115,8 +116,15 @@ def require_trusted(lake: Lake, pipeline: str, keys: Sequence[str]) -> None:
     if named:
         raise ContractError.because(
             f"{pipeline}/{VALIDATED}", got=examples(named), expected="partitions that passed their checks",
-            hint="mend the data, or the limits under quality, and materialize raw and validated of these partitions",
+            hint="fix the data, or the limits under quality, and materialize raw and validated of these partitions; "
+            f"then run the job {pipeline}_refresh: their features must follow, and later ones whose windows saw them",
         )  # fmt: skip
+
+
+def unbound_verdicts(lake: Lake, pipeline: str, keys: Sequence[str]) -> dict[str, str]:
+    """Return which of the partitions have rows that were written after the verdict on them, with the reason."""
+    verdicts, stamps = read_verdicts(lake, pipeline, keys), lake.stamps(f"{pipeline}/{VALIDATED}")
+    return {key: REWRITTEN for key, verdict in verdicts.items() if verdict.stamp != stamps.get(key, "")}
 
 
 def _distrust(verdict: PartitionVerdict | None, stamp: str) -> str | None:
@@ -124,7 +132,7 @@ def _distrust(verdict: PartitionVerdict | None, stamp: str) -> str | None:
         return "no verdict"
     if verdict.outcome == "fail":
         return verdict.sentence
-    return None if verdict.stamp == stamp else "written again since its verdict"
+    return None if verdict.stamp == stamp else REWRITTEN
 
 
 def _told(finding: Finding) -> dict[str, Any]:

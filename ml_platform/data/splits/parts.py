@@ -86,7 +86,8 @@ def refuse_gaps(rows: pl.DataFrame, split: Split, calendar: Calendar, as_of: str
     if short:
         raise NotEnoughRows.because(
             f"training set as of {as_of}", got=examples(short), expected=f"labelled rows in each of these {every}",
-            hint=f"materialize the missing feature partitions, choose a later as-of partition, or {_HINTS[split.kind]}",
+            hint="materialize the missing partitions from raw to features, choose a later as-of partition, or "
+            + _HINTS[split.kind],
         )  # fmt: skip
 
 
