@@ -41,7 +41,7 @@ class Window(Record):
 
 
 class TableVersion(Record):
-    """One version of one lake table, as a result was computed from it."""
+    """One version of one lake table, as a result was computed from it; `rows` are those of the partitions read."""
 
     table: str
     version: int

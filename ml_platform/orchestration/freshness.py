@@ -109,6 +109,16 @@ def rows_behind(pipeline: Pipeline, as_of: str) -> list[str]:
     return partitions_read(pipeline, span) if span else []
 
 
+def training_inputs(pipeline: Pipeline, as_of: str) -> Inputs:
+    """Return the partitions of every table that a training set is made from, directly or through its features."""
+    span = training_span(pipeline, as_of)
+    inputs = {pipeline.table("features"): set(span)}
+    for key in span:
+        for table, keys in feature_inputs(pipeline, key).items():
+            inputs.setdefault(table, set()).update(keys)
+    return {table: sorted(keys) for table, keys in inputs.items()}
+
+
 def refuse_stale(pipeline: Pipeline, as_of: str, stale: Sequence[StalePartition]) -> None:
     """Refuse to train on stale partitions.
 

@@ -25,6 +25,7 @@ from ml_platform.features.window_plan import HISTORY
 from ml_platform.monitoring.profiles import fit_reference
 from ml_platform.orchestration.code_versions import code_version, spec_digest
 from ml_platform.orchestration.feature_rows import first_known, read_history
+from ml_platform.orchestration.freshness import training_inputs
 from ml_platform.orchestration.lookups import read_lookups
 from ml_platform.orchestration.measuring import decision_files
 from ml_platform.orchestration.partitions import whole_days
@@ -73,7 +74,7 @@ def package(pipeline: Pipeline, lake: Lake, as_of: str, rows: FitRows, fit: Fit,
         "learnt_until": learnt_until(spec.split, pipeline.calendar, as_of, is_refit=fits.is_refit),
         "newest_learnt_at": rows.learnt[spec.event_time].max(),
         "learnt_rows": len(rows.learnt),
-        "data": tuple(TableVersion(table=name, version=at, rows=len(parts)) for name, at in versions.items()),
+        "data": _tables_read(pipeline, lake, as_of, versions),
         "training_manifest": manifest_digest(lake, pipeline.table("training_set"), as_of),
         "libraries": _versions({model.kind for model in pipeline.spec.models.values()}),
     }
@@ -144,6 +145,14 @@ def _fit_files(fits: FitSet) -> dict[str, bytes]:
         for folder, trained in folders.items()
         for name, content in {**trained.files, files.ENCODER: _json(trained.encoder.to_json())}.items()
     }
+
+
+def _tables_read(pipeline: Pipeline, lake: Lake, as_of: str, versions: Mapping[str, int]) -> tuple[TableVersion, ...]:
+    """Return each table's version, with the rows that it held then in the partitions that were read."""
+    inputs = training_inputs(pipeline, as_of)
+    held = {table: lake.written(table, at) for table, at in versions.items()}
+    rows = {table: sum(held[table][key].rows for key in inputs[table] if key in held[table]) for table in versions}
+    return tuple(TableVersion(table=table, version=at, rows=rows[table]) for table, at in versions.items())
 
 
 def _lookup_versions(pipeline: Pipeline, lake: Lake) -> dict[str, int]:

@@ -72,7 +72,8 @@ def rebuild_features(
     """Make the features of some partitions again, oldest first, as the asset `features` makes them."""
     log = _log(context, pipeline, "features", ["validated", *pipeline.spec.features.lookups])
     for run in contiguous_runs(pipeline, keys):
-        write_features(log, pipeline, recording_lake(pipeline, lake, context.run_id), online, run)
+        write_features(log, pipeline, recording_lake(pipeline, lake, context.run.run_id), online, run)
+    log.step.wipe_input_asset_version_info(log.asset_key)  # read at the step's start, when they were still stale
 
 
 def stale_table(stale: Sequence[StalePartition]) -> dg.MarkdownMetadataValue:
@@ -85,7 +86,7 @@ def _judge_again(context: Context, pipeline: Pipeline, lake: Lake, keys: Sequenc
     refusals: list[QuarantineExceeded] = []
     for run in contiguous_runs(pipeline, keys):
         log = _log(context, pipeline, "validated", ["raw"])
-        own = recording_lake(pipeline, lake, context.run_id)
+        own = recording_lake(pipeline, lake, context.run.run_id)
         judged = judge(pipeline, own, run)
         write_judged(log, own, pipeline, judged)
         report_findings(log, judged.findings, run_fails=True)
@@ -97,7 +98,7 @@ def _load_again(
     context: Context, pipeline: Pipeline, name: str, lake: Lake, online: OnlineStore, keys: Sequence[str]
 ) -> None:
     for run in [[STATIC]] if STATIC in keys else contiguous_runs(pipeline, keys):
-        log, own = _log(context, pipeline, name, []), recording_lake(pipeline, lake, context.run_id)
+        log, own = _log(context, pipeline, name, []), recording_lake(pipeline, lake, context.run.run_id)
         write_lookup(log, pipeline, name, own, online, run)
 
 

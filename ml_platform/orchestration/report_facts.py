@@ -175,7 +175,10 @@ def _mean(rows: pl.DataFrame) -> pl.Expr:
 
 def _lineage(version: ModelVersion, bundle: Bundle) -> dict[str, str]:
     manifest = bundle.manifest
-    tables = {f"table {each.table}": f"version {each.version}, {each.rows:,} rows" for each in manifest.data}
+    tables = {
+        f"table {each.table}": f"version {each.version}, {each.rows:,} rows in the partitions read"
+        for each in manifest.data
+    }
     libraries = ", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
     return {
         "as of": version.as_of,

@@ -36,3 +36,17 @@ def test_a_bundle_names_the_version_of_every_table_that_went_into_it(world: Worl
     versions = {each.table: each.version for each in _bundle(world).manifest.data}
     tables = [f"tiny/{stage}" for stage in ("features", "validated", "road", "lines")]
     assert versions == {table: world.lake.version(table) for table in tables}
+
+
+def test_a_bundle_counts_the_rows_of_each_table_that_was_read(world: World) -> None:
+    """Counted here from the rows themselves: the partitions of the split, and what their features joined."""
+    span = [f"2020-01-{day:02d}" for day in range(1, 23)]  # 22 days before the as-of
+    expected = {
+        "tiny/features": world.lake.read("tiny/features", span).height,
+        "tiny/validated": world.lake.read("tiny/validated", span).height,
+        "tiny/road": world.lake.read("tiny/road", span).height,  # none is older
+        "tiny/lines": world.lake.read("tiny/lines").height,
+    }
+    assert {each.table: each.rows for each in _bundle(world).manifest.data} == expected
+    assert len(set(expected.values())) > 2
+    assert expected["tiny/road"] < world.lake.read("tiny/road").height
