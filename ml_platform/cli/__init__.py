@@ -20,9 +20,9 @@ reproducing.add_to(app)
 
 
 def main() -> None:
-    """Run a command; what the platform refuses is told in one message, without a traceback."""
+    """Run a command; what the platform refuses is printed as one message and its notes, without a traceback."""
     try:
         app()
     except PlatformError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.write("\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])]) + "\n")
         raise SystemExit(1) from None

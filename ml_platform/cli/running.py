@@ -48,11 +48,15 @@ def serve(
 
 def demo(
     home: Annotated[Path, typer.Option(help="Folder for the demo; an earlier demo there is removed.")] = Path(".demo"),
+    wait_at_most: Annotated[float, typer.Option(min=0.01, help="Minutes to wait for the retrain while it runs.")] = 120,
 ) -> None:
     """Run the whole loop on the flights of 2013: from raw data to a served model, to drift, retrain and promotion."""
     from ml_platform.demo.story import run_demo
+    from ml_platform.demo.waiting import Patience
 
-    run_demo(Home(home.absolute()), PROJECT)
+    seconds = 60 * wait_at_most
+    patience = Patience(request_s=max(Patience.request_s, seconds / 8), run_s=seconds)
+    run_demo(Home(home.absolute()), PROJECT, patience)
 
 
 def _end_dead_runs(home: Home) -> None:

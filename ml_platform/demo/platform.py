@@ -4,12 +4,11 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dagster as dg
 from rich.console import Console
@@ -22,10 +21,7 @@ from ml_platform.deployment.services import dagster_env
 from ml_platform.ledger.folds import Champion, champion
 from ml_platform.orchestration.resources import open_lake, open_ledger, open_target
 
-T = TypeVar("T")
-
 MARKER = "made by ml-platform demo"
-WAIT_S = 120.0
 POLL_S = 0.5
 QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 DATA_STAGES = ("raw", "validated", "weather", "features")
@@ -68,59 +64,29 @@ class Platform:
         return champion(self.ledger.read(self.pipeline))
 
     def start_sensor(self, project: Path) -> None:
-        """Switch the drift sensor on and wait for its first tick, which sets its cursor to now.
-
-        Raises
-        ------
-        PlatformError
-            If the daemon does not tick.
-        """
+        """Switch the drift sensor on."""
         workspace = str(project / "workspace.yaml")
         command = [_script("dagster"), "sensor", "start", self.sensor, "-w", workspace, "-l", "ml_platform"]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - Dagster's own command
-        _wait(self._cursor, f"first tick of sensor {self.sensor}")
-
-    def wait_for_sensor_run(self) -> str:
-        """Wait until the run that the sensor asked for has ended well; gives its id.
-
-        Raises
-        ------
-        PlatformError
-            If none comes, or it fails.
-        """
-        run = _wait(self._finished_run, f"retrain asked for by sensor {self.sensor}")
-        if run.status != dg.DagsterRunStatus.SUCCESS:
-            raise PlatformError.because(
-                f"run {run.run_id}",
-                got=run.status.value,
-                expected="SUCCESS",
-                hint="see it in the Dagster UI: ml-platform up",
-            )
-        return run.run_id
 
     @property
     def sensor(self) -> str:
         """Name of the drift sensor."""
         return f"{self.pipeline}_drift"
 
-    def _cursor(self) -> str | None:
-        states = [state for state in self.instance.all_instigator_state() if state.instigator_name == self.sensor]
-        return next((getattr(state.instigator_data, "cursor", None) for state in states), None)
-
-    def _finished_run(self) -> dg.DagsterRun | None:
-        asked = dg.RunsFilter(tags={"dagster/sensor_name": self.sensor})
-        return next((run for run in self.instance.get_runs(asked, limit=1) if run.is_finished), None)
-
 
 @contextmanager
-def daemon(home: Home, project: Path) -> Iterator[None]:
-    """Run the real Dagster daemon, with a code server of its own, for the length of a `with` block."""
+def daemon(home: Home, project: Path) -> "Iterator[subprocess.Popen[bytes]]":
+    """Run the real Dagster daemon, with a code server of its own, for the length of a `with` block.
+
+    An error of the block gets the end of the daemon's log as a note.
+    """
     home.logs.mkdir(parents=True, exist_ok=True)
     log = home.logs / "daemon.log"
     command = [_script("dagster-daemon"), "run", "-w", str(project / "workspace.yaml")]
     try:
-        with background(command, log, dagster_env(home)):
-            yield
+        with background(command, log, dagster_env(home)) as process:
+            yield process
     except PlatformError as error:
         error.add_note(tail(log))
         raise
@@ -170,15 +136,6 @@ def fresh_home(home: Home) -> None:
     shutil.rmtree(home.root, ignore_errors=True)
     home.root.mkdir(parents=True)
     marker.touch()
-
-
-def _wait(look: Callable[[], T | None], what: str) -> T:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        if (found := look()) is not None:
-            return found
-        time.sleep(POLL_S)
-    raise PlatformError.because(what, got=f"nothing in {WAIT_S:g} s", expected="it to happen", hint="see the log below")
 
 
 def _script(name: str) -> str:

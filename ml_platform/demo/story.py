@@ -16,6 +16,7 @@ from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.home import Home
 from ml_platform.demo.platform import Platform, daemon, fresh_home, watch_partitions
 from ml_platform.demo.scoreboard import Scoreboard, scores_of
+from ml_platform.demo.waiting import Patience, Waiting
 from ml_platform.deployment.ephemeral import ephemeral_server, server_argv
 from ml_platform.deployment.services import dagster_env, prepare_dagster_home
 from ml_platform.ledger.folds import Champion
@@ -37,8 +38,13 @@ class DemoFailed(PlatformError):
     """A step of the demo did not happen."""
 
 
-def run_demo(home: Home, project: Path) -> None:
+def run_demo(home: Home, project: Path, patience: Patience | None = None) -> None:
     """Run the demo in a home of its own, whatever stores the environment names: they may be production's.
+
+    Parameters
+    ----------
+    patience : Patience
+        How long it waits for the daemon and for the run that the daemon requests.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def run_demo(home: Home, project: Path) -> None:
         os.environ.update({**dagster_env(home), "ML_PLATFORM_SERVER": server, "MLFLOW_LOGGING_LEVEL": "ERROR"})
         with _step(console, "the model server is up", server):
             platform = Platform(PIPELINE)
-        board = _tell(console, platform, home, project, server)
+        board = _tell(console, platform, home, project, server, patience or Patience())
     console.print(board.render())
     console.print(f"\nAll of it really happened, in {time.monotonic() - began:.0f} s. What to do next:")
     console.print(f"  make up ARGS='--home {home.root}'   the same in the Dagster and MLflow UIs")
@@ -62,7 +68,9 @@ def run_demo(home: Home, project: Path) -> None:
     console.print("  ml_platform/defs/flight_delays/defs.yaml   the pipeline you have just seen")
 
 
-def _tell(console: Console, platform: Platform, home: Home, project: Path, server: str) -> Scoreboard:
+def _tell(
+    console: Console, platform: Platform, home: Home, project: Path, server: str, patience: Patience
+) -> Scoreboard:
     board = Scoreboard(server)
     days = (date.fromisoformat(DATA[1]) - date.fromisoformat(DATA[0])).days + 1
     loading = _step(console, "raw, validated, weather, planes, features", f"{days} days of real flights, one run")
@@ -76,12 +84,14 @@ def _tell(console: Console, platform: Platform, home: Home, project: Path, serve
     with _step(console, f"flights of {FIRST_MONTH} over HTTP", "by now it is known which of them were late") as say:
         say(board.add_month(FIRST_MONTH, [scores_of(platform, first, FIRST_MONTH)]))
     with _step(console, "time goes on: drift", f"as of {SECOND_AS_OF}; Dagster's daemon is watching") as say:
-        with daemon(home, project):
+        with daemon(home, project) as process:
+            waiting = Waiting(platform.instance, process, say, patience)
             platform.start_sensor(project)
+            waiting.for_first_tick(platform.sensor)  # it sets the cursor to now
             say(f"sensor {platform.sensor} is on")
             _require(platform.run("monitor", (SECOND_AS_OF,)), "the monitor job", "a drift report")
             say(board.add_drift(platform, SECOND_AS_OF))
-            run_id = platform.wait_for_sensor_run()
+            run_id = waiting.for_sensor_run(platform.sensor).run_id
         say(board.add_retrain(run_id))
         second = _champion(platform, SECOND_AS_OF)
         say(board.add_evaluation(platform, second))

@@ -12,10 +12,22 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     Call it before the daemon starts. A run whose process is not known, or whose number another process has, is left.
     """
     started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    dead = [run for run in started if _processes(instance, run) and not any(map(is_alive, _processes(instance, run)))]
+    dead = [run for run in started if has_died(instance, run)]
     for run in dead:
         instance.report_run_failed(run, "its process ended without a word, most likely when the platform was stopped")
     return [run.run_id for run in dead]
+
+
+def has_died(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Check whether the processes of a run on this machine are gone although the run has not ended.
+
+    The state is read again after that: a run writes how it ended before its process ends.
+    """
+    processes = _processes(instance, run)
+    if not processes or any(map(is_alive, processes)):
+        return False
+    present = instance.get_run_by_id(run.run_id)
+    return present is not None and not present.is_finished
 
 
 def _processes(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[int]:
