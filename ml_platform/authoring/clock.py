@@ -20,8 +20,9 @@ def clock_features(times: pl.Series, taken: Collection[str]) -> dict[str, str]:
         Names that other features have.
     """
     parts = {"hour": times.dt.hour().n_unique(), "weekday": times.dt.weekday().n_unique()}
+    used = {each.lower() for each in taken}  # a table tells no capital letters from small ones
     return {
-        name if name not in taken else f"{times.name}_{name}": f"extract({_PARTS[name]} from {quoted(times.name)})"
+        name if name not in used else f"{times.name}_{name}": f"extract({_PARTS[name]} from {quoted(times.name)})"
         for name, distinct in parts.items()
         if distinct > 1
     }

@@ -27,7 +27,7 @@ from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART
 KNOWN_AFTER = "1d"
 KNOWN_SHARE = 0.99  # of the targets, for whom a split waits
 QUARANTINE_AT_LEAST = 0.05
-TAKEN_NAMES = (PARTITION, DAY, LABEL, KNOWN_AT, PART)
+TAKEN_NAMES = (PARTITION, DAY, LABEL, KNOWN_AT, PART)  # whatever their capital letters
 TRAILING = 28
 FOLDS_AT_MOST = 3  # of a search
 GATES: Mapping[Task, tuple[Mapping[str, Any], ...]] = {
@@ -88,7 +88,9 @@ def draft(name: str, wanted: Wanted, sample: Sample) -> Draft:
     rows = sample.rows
     task = require_target(rows[wanted.label], wanted.task)
     key = choose_key(rows, wanted.time, wanted.label, wanted.key)
-    features = choose_features(rows, wanted.label, task, wanted.time, spoken_for(wanted, sample, key), wanted.columns)
+    features = choose_features(
+        rows, wanted.label, task, wanted.time, spoken_for(wanted, sample, key), wanted.columns, sample.target_columns
+    )
     span = choose_span(sample.rows_by_day, wanted.every, _known_after(wanted, rows))
     derived = clock_features(rows[wanted.time], features.kept)
     assumed = KNOWN_AFTER if wanted.known_after is None and wanted.known_at is None else None
@@ -113,7 +115,8 @@ def _known_after(wanted: Wanted, rows: pl.DataFrame) -> timedelta:
 
 def spoken_for(wanted: Wanted, sample: Sample, key: Key) -> dict[str, str]:
     """Name the columns that are no features whatever they hold, and why."""
-    parts = dict.fromkeys(TAKEN_NAMES, "the platform has a column of this name")
+    taken = [name for name in sample.rows.columns if name.lower() in TAKEN_NAMES]
+    parts = dict.fromkeys(taken, "the platform has a column of this name")
     parts |= dict.fromkeys(key.columns, "the key")
     if wanted.target_sql is not None:
         parts |= dict.fromkeys(sample.target_columns, f"the target is made of it: {wanted.target_sql}")
@@ -149,7 +152,7 @@ def _values(
         "source": sample.source, "key": list(key.columns), "key_repeated": key.repeated,
         "every": span.every, "start": span.start, "end": span.end, "usual": span.usual,
         "inputs": list(features.kept), "derive": derived, "columns": [*features.kept, *derived],
-        "left_out": left_out, "gates": (*GATES[task], _served(span)),
+        "left_out": left_out, "doubtful": features.doubtful, "gates": (*GATES[task], _served(span)),
     }.items()  # fmt: skip
     known = {"known_at": wanted.known_at} if wanted.known_at else {"known_after": wanted.known_after or KNOWN_AFTER}
     yield "label", {"column": wanted.label, "task": task, **known}

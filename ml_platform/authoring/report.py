@@ -21,6 +21,8 @@ def report(draft: Draft, folder: Path) -> Iterator[str]:
     yield f"  features  {', '.join([*draft.features.kept, *draft.derived])}"
     for each in draft.left_out:
         yield f"  left out  {each.column}: {each.reason}"
+    for each in draft.features.doubtful:
+        yield f"  look at   {each.column}: {each.reason}"
     if draft.assumed:
         yield f"  assumed   the target is known {draft.assumed} after its time; if not, set label.known_after"
     yield "next"

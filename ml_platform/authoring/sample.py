@@ -15,11 +15,12 @@ from ml_platform.authoring.settling import settle_time_formats, settle_types
 from ml_platform.authoring.wanted import Wanted
 from ml_platform.contracts.errors import NotEnoughRows, SchemaMismatch, SpecError, examples
 from ml_platform.contracts.spec import FilesSource
+from ml_platform.data.lake.tables import PARTITION
 from ml_platform.data.quality.frozen_schema import FrozenSchema, infer_schema
 from ml_platform.data.sources.casting import TextRules, blanks, cast
 from ml_platform.data.sources.expressions import Expressions
 from ml_platform.data.sources.locations import Location
-from ml_platform.features.types import POLARS_TYPES
+from ml_platform.features.types import POLARS_TYPES, colliding_names
 
 COLUMNS_AT_MOST = 200  # without --columns
 UNREADABLE_AT_MOST = 0.1
@@ -123,6 +124,7 @@ def _columns(files: Files, wanted: Wanted, expressions: Expressions) -> list[str
     }  # fmt: skip
     there = files.columns
     _require(files, named)
+    _require_distinct([PARTITION, wanted.label, *(name for name in there if name not in (PARTITION, wanted.label))])
     if wanted.target_sql and wanted.label in there:
         raise SpecError.because(
             f"--target {wanted.label}", got="a column of the files", expected="a new name for --target-sql",
@@ -144,6 +146,15 @@ def _require(files: Files, named: Mapping[str, Sequence[str]]) -> None:
     if not faults:
         return
     raise SpecError("\n".join(_told(option, name, there, missing) for option, name in faults))
+
+
+def _require_distinct(names: Sequence[str]) -> None:
+    if pairs := colliding_names(names):
+        raise SpecError.because(
+            "the files", got=f"columns {examples(f'{one} and {other}' for one, other in pairs)}",
+            expected="names that differ in more than capital letters: a table cannot hold both",
+            hint="rename one of them in the files; partition is a column of the platform",
+        )  # fmt: skip
 
 
 def _told(option: str, name: str, there: Sequence[str], missing: Mapping[str, str]) -> str:

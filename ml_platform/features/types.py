@@ -4,6 +4,8 @@ Offline rows come from tables, online rows from JSON; both pass through `widen`,
 its row came in. Keep type decisions here, not in the rooms that read or write.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from ml_platform.contracts.errors import SchemaMismatch
@@ -82,6 +84,12 @@ def require_columns(table: str, frame: pl.DataFrame, columns: tuple[str, ...]) -
             expected=", ".join(columns),
             hint="mend its source or the spec",
         )
+
+
+def colliding_names(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of names that differ in capital letters alone: one table of the lake cannot hold both."""
+    first: dict[str, str] = {}
+    return [(first[name.lower()], name) for name in names if first.setdefault(name.lower(), name) != name]
 
 
 def require_instant(table: str, frame: pl.DataFrame, column: str) -> None:

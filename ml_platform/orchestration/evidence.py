@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_platform.contracts.errors import examples
-from ml_platform.contracts.records import Certificate, Decision, Evaluation
+from ml_platform.contracts.records import Certificate, Decision, Evaluation, LeakageCertificate
 from ml_platform.contracts.spec import PipelineSpec, ServedGate
 from ml_platform.data.quality.verdicts import PartitionVerdict
+from ml_platform.data.splits.equations_finding import EQUATIONS
 from ml_platform.ledger.folds import champion
 from ml_platform.rollout.approval import ApprovalState, Approved, Expired, NotNeeded, Rejected, Waiting
 from ml_platform.validation.report.checklist import Item
@@ -26,6 +27,8 @@ class Evidence:
         Which the training set holds rows of.
     verdicts : mapping of str to PartitionVerdict
         Of those partitions.
+    leakage : LeakageCertificate
+        Of the rows that it was fitted on, as the fit asked for it.
     reproduction : Certificate or None
         What came of fitting it again; None if nobody has tried.
     """
@@ -37,6 +40,7 @@ class Evidence:
     rows_digest: str
     partitions: Sequence[str]
     verdicts: Mapping[str, PartitionVerdict]
+    leakage: LeakageCertificate
     reproduction: Certificate | None = None
 
 
@@ -62,8 +66,23 @@ def _data(evidence: Evidence) -> Item:
 
 
 def _leakage(evidence: Evidence) -> Item:
-    said = f"the fit refuses rows that break their leakage certificate, and took these: {evidence.rows_digest[:12]}"
-    return Item("Nothing tells it the label", "done", said)
+    """List what was looked for and how it came out: more was not checked, so no more is claimed."""
+    by_outcome = {
+        outcome: [finding for finding in evidence.leakage.findings if finding.outcome == outcome]
+        for outcome in ("violated", "warned", "ok")
+    }
+    counts = [
+        f"{len(findings)} {outcome} ({', '.join(finding.name for finding in findings)})"
+        for outcome, findings in by_outcome.items()
+        if findings
+    ]
+    sentences = [
+        finding.sentence
+        for finding in evidence.leakage.findings
+        if finding.outcome != "ok" or finding.name == EQUATIONS
+    ]
+    said = f"rows {evidence.rows_digest[:12]}: {', '.join(counts)}. {' '.join(sentences)}"
+    return Item("Its rows keep their leakage certificate", "not done" if by_outcome["violated"] else "done", said)
 
 
 def _comparisons(evidence: Evidence) -> Iterator[Item]:

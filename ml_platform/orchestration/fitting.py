@@ -1,6 +1,6 @@
 """Fitting a candidate: from a training set to a registered version, logged to the MLflow run it belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,9 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import dagster as dg
-import polars as pl
 
-from ml_platform.contracts.errors import NotEnoughRows, examples
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Ensemble, Fit, PipelineSpec
@@ -58,12 +56,17 @@ class Fitted:
             **version_links(self.version, self.experiment_id),
             **self.tracked,
             **({} if trained.rounds is None else {"rounds": trained.rounds}),
-            **({"notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in notes))} if notes else {}),
+            **({"notes": _listed(notes)} if notes else {}),
+            **({"warnings": _listed(warnings)} if (warnings := self.fits.warnings) else {}),
             "learnt_from": f"{self.learnt_rows:,} rows before {self.learnt_until:%Y-%m-%d %H:%M} UTC",
             **member_links(self.members, trained.params),
             "importance": picture(importance_plot(self.fits.judged.importance), "importance"),
             **search_metadata(pipeline, self.searched),
         }
+
+
+def _listed(sentences: Sequence[str]) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences))
 
 
 def stability_check_spec(pipeline: Pipeline) -> dg.AssetCheckSpec:
@@ -72,7 +75,8 @@ def stability_check_spec(pipeline: Pipeline) -> dg.AssetCheckSpec:
         STABILITY,
         asset=[pipeline.name, "candidate"],
         partitions_def=partitions_def(pipeline),
-        description="The fit did not stop in its first rounds, and another seed gives as good a model. Warns only.",
+        description="The fit did not stop in its first rounds, another seed gives as good a model, and each feature has a "
+        "value in some training row. Warns only.",
     )
 
 
@@ -104,7 +108,7 @@ def fit_candidate(
     LeakageFound
         If the rows do not keep their leakage certificate.
     NotEnoughRows
-        If no row to fit on has a value of some feature.
+        If all labels of a part are the same.
     SearchFailed
         If a model is searched and no trial finished.
     RegistryError
@@ -115,7 +119,6 @@ def fit_candidate(
     rows = read_fit_rows(pipeline, lake, as_of)
     require_current_training_set(pipeline, lake, as_of)
     require_no_leakage(pipeline, rows.parts, as_of)
-    require_values(pipeline, rows.parts, as_of)
     made = (
         _searched(pipeline, lake, rows, as_of, mlflow, searching)
         if (ensemble := pipeline.spec.ensemble) is None
@@ -127,26 +130,6 @@ def fit_candidate(
         version = models.register(pipeline.name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run.run_id)
     learnt = learnt_until(pipeline.spec.split, pipeline.calendar, as_of, is_refit=made.fits.is_refit)
     return Fitted(version, run.experiment_id, made.fits, made.searched, tracked, made.members, len(rows.learnt), learnt)
-
-
-def require_values(pipeline: Pipeline, rows: pl.DataFrame, as_of: str) -> None:
-    """Refuse a feature that no row to fit on knows: the model would be asked with values it has never seen.
-
-    Raises
-    ------
-    NotEnoughRows
-        Names the features.
-    """
-    train = rows.filter(pl.col("part") == "train")
-    empty = [name for name in pipeline.spec.features.columns if train[name].null_count() == len(train)]
-    if empty:
-        raise NotEnoughRows.because(
-            f"{pipeline.name}: training set as of {as_of}",
-            got=f"no value of {examples(empty)} in train",
-            expected="some of each feature",
-            hint="fix the source or the lookup and materialize raw, validated, the lookups, features and training_set "
-            "again, or take the feature out of features.columns",
-        )
 
 
 def fit_of(spec: PipelineSpec, searched: Mapping[str, Searched]) -> Fit:

@@ -14,7 +14,7 @@ from ml_platform.contracts.records import ModelVersion
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.certifying import require_no_leakage
 from ml_platform.orchestration.executing import open_executor
-from ml_platform.orchestration.fitting import fit_of, require_values
+from ml_platform.orchestration.fitting import fit_of
 from ml_platform.orchestration.freshness import require_current_training_set
 from ml_platform.orchestration.measuring import measure_of
 from ml_platform.orchestration.member_files import member_fit_set
@@ -75,7 +75,6 @@ def fit_member_version(
     rows = read_fit_rows(pipeline, lake, as_of)
     require_current_training_set(pipeline, lake, as_of)
     require_no_leakage(pipeline, rows.parts, as_of)
-    require_values(pipeline, rows.parts, as_of)
     searched = searched_models(alone, lake, rows.parts, as_of, mlflow, searching)
     fit, folds = fit_of(alone.spec, searched), folds_of(pipeline.spec, rows.parts, as_of)
     with _executor(pipeline, fits=1 + len(folds)) as executor:

@@ -11,6 +11,7 @@ from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ColumnDrift, Decision, Evaluation, ModelVersion
 from ml_platform.data.lake.tables import Lake
 from ml_platform.data.quality.verdicts import read_verdicts
+from ml_platform.data.splits.leakage import certify
 from ml_platform.data.splits.parts import DAY, PART, PARTS
 from ml_platform.deployment.controller import state_of
 from ml_platform.features.encoding import Encoder
@@ -46,6 +47,7 @@ def gather(
     evidence = Evidence(
         spec=spec, evaluation=evaluation, decisions=decisions, approval=state, partitions=days,
         rows_digest=bundle.manifest.rows_digest, verdicts=read_verdicts(lake, pipeline.name, days),
+        leakage=certify(rows, spec, version.as_of),
         reproduction=models.certificate(version),
     )  # fmt: skip
     return Facts(

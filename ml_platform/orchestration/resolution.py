@@ -30,6 +30,7 @@ from ml_platform.features.window_plan import HISTORY
 from ml_platform.orchestration.gate_checks import gate_faults
 from ml_platform.orchestration.late_columns import late_faults
 from ml_platform.orchestration.model_checks import model_faults, monotone_faults
+from ml_platform.orchestration.name_checks import collision_faults
 from ml_platform.orchestration.pure_features import purity_faults
 from ml_platform.orchestration.running_checks import running_faults
 from ml_platform.orchestration.search_checks import search_faults
@@ -137,6 +138,7 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
         raise refusal(path, faults)
     schema, types = found["schema",] if spec.schema_ else _frozen(path.parent)
     if faults := [*column_faults(spec, types), *late_faults(spec, types), *quality_faults(spec, types)] or [
+        *collision_faults(spec, types),
         *join_faults(spec),
         *name_faults(spec),
         *window_faults(spec),

@@ -6,8 +6,10 @@ from typing import NamedTuple
 import polars as pl
 
 from ml_platform.data.lake.tables import Lake
+from ml_platform.data.sources.loaded import raw_types
 from ml_platform.data.splits.cut import known_rows, parted, split_rows
 from ml_platform.data.splits.labels import known_labels
+from ml_platform.data.splits.target_columns import carried_columns
 from ml_platform.features.plan import require_one_plan
 from ml_platform.orchestration.resolution import Pipeline
 
@@ -95,9 +97,11 @@ def _known_rows(
     features = lake.read(pipeline.table("features"), keys, version=versions["features"])
     features = require_one_plan(features, pipeline.plan.digest)
     by = [spec.split.by] if spec.split.by is not None and spec.split.by not in features.columns else []
-    wanted = list(dict.fromkeys([*spec.key, spec.event_time, *spec.label.columns, *by]))
+    carried = carried_columns(spec, raw_types(pipeline.schema))
+    wanted = list(dict.fromkeys([*spec.key, spec.event_time, *spec.label.columns, *by, *carried]))
     labels = lake.read(pipeline.table("validated"), keys, columns=wanted, version=versions["validated"])
+    labels = labels.with_columns(pl.col(raw).cast(pl.Float64).alias(name) for raw, name in carried.items())
     return (
         features.with_columns(pl.lit(at).alias(f"{stage}_version") for stage, at in versions.items()),
-        known_labels(labels, spec.label, spec.key, spec.event_time, also=by),
+        known_labels(labels, spec.label, spec.key, spec.event_time, also=[*by, *carried.values()]),
     )

@@ -4,7 +4,7 @@ Only what LightGBM itself is asked for; what rows, weights and parameters mean i
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 VALIDATION = "validation"
+# LightGBM refuses some characters of a name ([ ] { } " : ,), replaces others, and splits its text at blanks.
+_PLAIN_NAME = re.compile(r"[\w.-]+")
 # How many threads a machine had for a fit is no part of a model: trees are the same for any number of them.
 _THREADS = re.compile(r"^\[num_threads: \d+\]$", re.MULTILINE)
 
@@ -28,7 +30,7 @@ class Boosting:
     params : mapping
         By LightGBM's names; with one metric, which is the loss to stop by.
     columns, categorical : list of str
-        Names of the features, and of those that are categories.
+        Names of the features, and of those that are categories, as users write them.
     rounds, patience : int
         At most so many; stopped when so many brought nothing. Without rows to stop by, exactly `rounds`.
     """
@@ -69,6 +71,16 @@ class Boosted:
         return self.history[self.rounds - 1] if self.history else None
 
 
+def internal_names(columns: Sequence[str]) -> list[str]:
+    """Return the names under which LightGBM knows the features: their own, or their places if one cannot be its name.
+
+    All are replaced together, so that no internal name meets a user's. Whoever scores goes by place, never by name.
+    """
+    if all(_PLAIN_NAME.fullmatch(name) for name in columns):
+        return list(columns)
+    return [f"f{place}" for place in range(len(columns))]
+
+
 Boost = Callable[[Boosting, Part, Part | None, Watch | None], Boosted]
 
 
@@ -90,8 +102,8 @@ def boost(boosting: Boosting, train: Part, validation: Part | None, watch: Watch
         train.features,
         train.labels,
         weight=train.weights,
-        feature_name=boosting.columns,
-        categorical_feature=boosting.categorical,
+        feature_name=internal_names(boosting.columns),
+        categorical_feature=[boosting.columns.index(name) for name in boosting.categorical],
         free_raw_data=True,
     )
     if validation is None:

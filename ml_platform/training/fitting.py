@@ -124,6 +124,7 @@ def _trained(
         history=fit.history,
         params=_shown(model),
         notes=notes,
+        warnings=parts.warnings,
         classes=parts.classes,
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import LinearModel
-from ml_platform.training.parts import Parts
+from ml_platform.training.parts import Parts, refuse_infinite
 from ml_platform.training.threads import threads_of_a_fit
 from ml_platform.training.trainer import Learned, Watch
 
@@ -51,8 +51,15 @@ class Column:
 
 
 def fit_linear(parts: Parts, model: LinearModel, watch: Watch | None = None) -> Learned:
-    """Fit a linear model; see `Trainer`. There are no rounds to watch, and nothing is stopped early."""
+    """Fit a linear model; see `Trainer`. There are no rounds to watch, and nothing is stopped early.
+
+    Raises
+    ------
+    ContractError
+        If a feature is infinite.
+    """
     del watch
+    refuse_infinite(parts, model.kind)
     columns = columns_of(parts)
     design = design_of(parts.train.features, columns)
     estimator, notes = _fit(design, parts, model)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.contracts.errors import NotEnoughRows, examples
+from ml_platform.contracts.errors import ContractError, NotEnoughRows, examples
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import Model
 from ml_platform.features.encoding import Encoder
@@ -58,6 +58,8 @@ class Parts:
         whose rounds are fixed.
     notes : tuple of str
         What people should know of the rows.
+    warnings : tuple of str
+        What makes them doubtful.
     """
 
     encoder: Encoder
@@ -66,6 +68,7 @@ class Parts:
     train: Part
     validation: Part | None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(
@@ -103,7 +106,27 @@ def prepare(
         Part(encoder.encode(part), numbers, weight)
         for part, numbers, weight in zip((train, validation), labels, weights, strict=True)
     ]
-    return Parts(encoder, task, classes, *parts, notes=(*notes, *_empty_features(encoder, parts[0])))
+    return Parts(encoder, task, classes, *parts, notes=notes, warnings=_empty_features(train, columns))
+
+
+def refuse_infinite(parts: Parts, kind: str) -> None:
+    """Refuse features that are infinite, for a kind of model that cannot take them.
+
+    Raises
+    ------
+    ContractError
+        Names each such feature, with the number of rows of train and validation.
+    """
+    counts = sum(np.isinf(part.features).sum(axis=0) for part in (parts.train, parts.validation) if part is not None)
+    infinite = {
+        name: int(count) for name, count in zip(parts.encoder.columns, np.atleast_1d(counts), strict=True) if count
+    }
+    if infinite:
+        raise ContractError.because(
+            "features", got=f"infinite values: {examples(f'{name} in {rows} rows' for name, rows in infinite.items())}",
+            expected=f"finite numbers with kind: {kind}, null where there is none",
+            hint="divide by NULLIF(x, 0) where the feature is derived, or mend the source; kind: lightgbm takes them",
+        )  # fmt: skip
 
 
 def prepare_whole(
@@ -127,7 +150,7 @@ def prepare_whole(
     if by_age is not None:
         weights = by_age if weights is None else weights * by_age
     train = Part(encoder.encode(rows), labels, weights)
-    return Parts(encoder, task, classes, train, None, notes=_empty_features(encoder, train))
+    return Parts(encoder, task, classes, train, None, warnings=_empty_features(rows, columns))
 
 
 def _numbers(labels: pl.Series, classes: Sequence[Class]) -> FloatArray:
@@ -158,7 +181,9 @@ def _refuse_one_label(name: str, part: pl.DataFrame, task: Task) -> None:
         )
 
 
-def _empty_features(encoder: Encoder, train: Part) -> tuple[str, ...]:
-    is_empty = np.atleast_1d(np.isnan(train.features).all(axis=0))
-    empty = [name for name, is_bare in zip(encoder.columns, is_empty, strict=True) if is_bare]
+def _empty_features(train: pl.DataFrame, columns: Sequence[str]) -> tuple[str, ...]:
+    """Warn of features without any value: a model learns nothing from them, and ignores them later."""
+    values = [train[name] for name in columns]
+    known = ((each.name, each.drop_nans() if each.dtype.is_float() else each) for each in values)
+    empty = [name for name, each in known if each.null_count() == len(each)]
     return (f"No training row has a value of {examples(empty)}: nothing was learned from it.",) if empty else ()

@@ -9,7 +9,7 @@ from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import XGBoostModel
 from ml_platform.scoring.xgboost import fill_unseen
 from ml_platform.training.lightgbm import directions
-from ml_platform.training.parts import FloatArray, Part, Parts
+from ml_platform.training.parts import FloatArray, Part, Parts, refuse_infinite
 from ml_platform.training.threads import threads_of_a_fit
 from ml_platform.training.trainer import Learned, Watch
 
@@ -33,8 +33,11 @@ def fit_xgboost(parts: Parts, model: XGBoostModel, watch: Watch | None = None) -
     ------
     SpecError
         If XGBoost is not installed.
+    ContractError
+        If a feature is infinite.
     """
     xgb = _require_xgboost()
+    refuse_infinite(parts, model.kind)
     params, unseen = params_of(parts, model), stand_ins(parts)
     threads = params["nthread"]
     history: dict[str, dict[str, list[float]]] = {}

@@ -15,6 +15,7 @@ from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.splits import leakage
 from ml_platform.data.splits.leakage import TWINS_AT_MOST, certify
 from ml_platform.data.splits.parts import KNOWN_AT, LABEL, PART
+from ml_platform.data.splits.target_columns import PREFIX, carried_columns, source_columns
 from ml_platform_tests.data.cuts import AS_OF, END, training_set
 
 RNG = np.random.default_rng(11)
@@ -245,3 +246,101 @@ def test_the_order_of_rows_does_not_matter(kind: str, seed: int) -> None:
     rows, spec = training_set(HONEST, LABELS, **KINDS[kind])
     mixed = rows.sample(fraction=1, shuffle=True, seed=seed)
     assert certify(mixed, spec, AS_OF) == certify(rows, spec, AS_OF)
+
+
+def _ride_columns() -> dict[str, pl.Series]:
+    """Make a fare, a tip on it, and what an honest model may see of a ride."""
+    distance = pl.Series(RNG.lognormal(1.2, 0.6, COUNT)).round(2)
+    fare = (3.5 + 2.1 * distance + pl.Series(RNG.normal(0, 1, COUNT).clip(-2, 2))).round(2)
+    tip = (fare * pl.Series(RNG.uniform(0, 0.4, COUNT))).round(2)
+    return {"distance": distance, "fare": fare, "tip": tip}
+
+
+RIDE = _ride_columns()
+GENEROUS = RIDE["tip"] / RIDE["fare"] >= 0.25
+SQL = {"y": "tip / fare >= 0.25"}
+EQUATIONS = "no_equation_tells_the_label"
+
+
+def _ride_set(
+    features: dict[str, pl.Series], derive: dict[str, str] = SQL, known_with: list[str] | None = None, **split: Any
+) -> tuple[pl.DataFrame, PipelineSpec]:
+    """Cut rides with some features, the target's columns carried along as the training set has them."""
+    carried = {f"{PREFIX}{name}": RIDE[name] for name in ("fare", "tip")}
+    rows, spec = training_set(features | carried, GENEROUS, **split)
+    columns = spec.features.model_copy(update={"inputs": [*features], "columns": [*features]})
+    source = spec.source.model_copy(update={"derive": derive})
+    label = spec.label.model_copy(update={"known_with": known_with or []})
+    return rows, spec.model_copy(update={"features": columns, "source": source, "label": label})
+
+
+RIDE_LEAKS: dict[str, tuple[dict[str, pl.Series], str]] = {
+    "a total": ({"total": (RIDE["fare"] + RIDE["tip"]).round(2)}, "tip = total - fare"),
+    "a share that is not the target": ({"rate": (RIDE["tip"] / RIDE["fare"] / 2).round(4)}, "tip = 2 * rate * fare"),
+    "a copy in cents": ({"cents": (RIDE["tip"] * 100).round()}, "tip = 0.01 * cents"),
+    "its logarithm": ({"log": RIDE["tip"].log1p()}, "tip rises with log"),
+    "its parts": (
+        {"a": (part := (RIDE["tip"] / 3).floor()), "b": (RIDE["tip"] - part).round(2)},
+        "tip = a + b",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RIDE_LEAKS)
+def test_a_column_of_the_target_that_features_make_violates(case: str) -> None:
+    """By the equation and the features, unless the spec allows these: then it is mentioned as a warning."""
+    leak, equation = RIDE_LEAKS[case]
+    rows, spec = _ride_set({"distance": RIDE["distance"]} | leak)
+    found = _named(certify(rows, spec, AS_OF))[EQUATIONS]
+    assert found.outcome == "violated"
+    assert found.examples[0] == equation
+    assert f"{equation} (by {', '.join(leak)})" in found.sentence
+    rows, spec = _ride_set({"distance": RIDE["distance"]} | leak, may_tell_label=[*leak])
+    allowed = _named(certify(rows, spec, AS_OF))[EQUATIONS]
+    assert allowed.outcome == "warned"
+    assert equation in allowed.sentence
+
+
+def test_honest_rides_name_what_was_looked_for() -> None:
+    """And what could not be looked at."""
+    rows, spec = _ride_set({"distance": RIDE["distance"]})
+    found = _named(certify(rows, spec, AS_OF))[EQUATIONS]
+    assert found.outcome == "ok"
+    assert found.sentence == "No sum, difference, product or ratio of features was found that makes y, tip, fare."
+    without = _named(certify(rows.drop(f"{PREFIX}tip"), spec, AS_OF))[EQUATIONS]
+    assert "Not looked at, as the training set does not hold them as numbers: tip." in without.sentence
+
+
+def test_a_column_of_the_target_that_tells_little_only_warns() -> None:
+    """A fare by tariff is known when the ride begins; the tip is not made of it."""
+    tariff = ((RIDE["fare"] - 3.5) / 2.1).round(4)
+    found = _named(certify(*_args(_ride_set({"tariff": tariff}))))[EQUATIONS]
+    assert (found.outcome, found.examples) == ("warned", ("fare = 2.1 * tariff + 3.5",))
+    both = _named(certify(*_args(_ride_set({"tariff": tariff, "cents": RIDE["tip"] * 100}))))[EQUATIONS]
+    assert both.outcome == "violated"
+    assert both.numbers["violations"] == 2
+
+
+def test_what_is_known_with_the_label_may_not_be_made() -> None:
+    """Its author has said that it comes too late, however little it tells alone."""
+    features = {"tariff": ((RIDE["fare"] - 3.5) / 2.1).round(4)}
+    assert _named(certify(*_args(_ride_set(features, {}, ["fare"]))))[EQUATIONS].outcome == "violated"
+
+
+@pytest.mark.parametrize("summands", [("a",), ("a", "b")])
+def test_a_count_may_not_be_made_of_its_summands(summands: tuple[str, ...]) -> None:
+    """With one of them left, there is no equation."""
+    parts = {name: pl.Series(RNG.poisson(3, COUNT)) for name in ("a", "b")}
+    rows, spec = training_set({name: parts[name] for name in summands}, parts["a"] + parts["b"])
+    found = _named(certify(rows, spec, AS_OF))[EQUATIONS]
+    assert found.outcome == ("violated" if len(summands) == 2 else "ok")
+    assert found.examples == (("y = a + b",) if len(summands) == 2 else ())
+
+
+def test_steps_of_a_derived_target_are_followed() -> None:
+    """Also where one derived column is made of another, and the inputs are known."""
+    rows, spec = _ride_set({"distance": RIDE["distance"]}, {"share": "tip / fare", "y": "share >= distance"})
+    assert source_columns(spec) == ("share", "tip", "fare")
+    types: dict[str, pl.DataType] = {"tip": pl.Float64(), "fare": pl.Float64(), "share": pl.String()}
+    assert carried_columns(spec, types) == {"tip": f"{PREFIX}tip", "fare": f"{PREFIX}fare"}
+    assert f"{PREFIX}tip" in rows.columns

@@ -81,7 +81,7 @@ def test_a_part_with_one_label_is_refused(kind: str, task: Task, part: str) -> N
 @pytest.mark.parametrize("empty", [pl.lit(None, pl.Float64), pl.lit(None)], ids=["numbers", "nothing"])
 def test_a_feature_of_nulls_alone_is_told_and_teaches_nothing(kind: str, task: Task, empty: pl.Expr) -> None:
     trained = fit_model(ROWS[task].with_columns(hour=empty), COLUMNS, _model(kind), task)
-    assert "No training row has a value of hour: nothing was learned from it." in trained.notes
+    assert "No training row has a value of hour: nothing was learned from it." in trained.warnings
     assert trained.importance["hour"] == 0
     assert np.isfinite(trained.predict(ROWS[task].with_columns(hour=empty))).all()
     assert np.isfinite(trained.predict(ROWS[task])).all()

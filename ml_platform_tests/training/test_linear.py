@@ -79,7 +79,7 @@ def test_a_feature_without_values_teaches_nothing_and_is_told() -> None:
     """It neither breaks the fit nor counts, whatever comes in it later."""
     bare = ROWS["binary"].with_columns(hour=pl.when(IS_HOLDOUT).then(5.0), noise=pl.lit(3.0))
     trained = _fit("binary", bare)
-    assert any("No training row has a value of hour" in note for note in trained.notes)
+    assert any("No training row has a value of hour" in warning for warning in trained.warnings)
     assert (trained.importance["hour"], trained.importance["noise"]) == (0.0, 0.0)
     assert np.isfinite(trained.predict(bare)).all()
 

@@ -26,6 +26,7 @@ from ml_platform.data.splits.parts import (
     known_before,
     refuse_gaps,
 )
+from ml_platform.data.splits.target_columns import PREFIX
 
 
 def split_rows(
@@ -62,7 +63,7 @@ def split_rows(
         If two rows have the same key, or one key two labels known at the same instant: then nothing says which counts.
     """
     limits = known_before(split, calendar, as_of)
-    known = labels.filter(pl.col(KNOWN_AT) < max(limits.values())).unique()
+    known = _distinct(labels.filter(pl.col(KNOWN_AT) < max(limits.values())))
     _refuse_repeated_keys(features, key, as_of)
     _refuse_two_labels(known, key, as_of)
     parts = boundaries(split, calendar, as_of)
@@ -108,6 +109,15 @@ def known_rows(rows: pl.DataFrame) -> pl.DataFrame:
             hint="it was written by an earlier version: materialize training_set again",
         )  # fmt: skip
     return rows.filter(pl.col(SERVED_LABEL).is_not_null()).drop(LABEL).rename({SERVED_LABEL: LABEL})
+
+
+def _distinct(labels: pl.DataFrame) -> pl.DataFrame:
+    """Return each label once; of rows that differ only in what the certificate looks at, always the same one."""
+    carried = [name for name in labels.columns if name.startswith(PREFIX)]
+    if not carried:
+        return labels.unique()
+    own = [name for name in labels.columns if name not in carried]
+    return labels.sort(*own, *carried).unique(own, keep="first", maintain_order=True)
 
 
 def _part_by_time(event_time: str, parts: Mapping[str, tuple[datetime, datetime]]) -> pl.Expr:

@@ -13,6 +13,7 @@ from ml_platform.contracts.errors import EXAMPLES_AT_MOST, examples
 from ml_platform.contracts.records import LeakageCertificate, LeakageFinding
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.calendar import Calendar
+from ml_platform.data.splits.equations_finding import equations_finding
 from ml_platform.data.splits.folds import fold_rows, rolling_folds
 from ml_platform.data.splits.parts import KNOWN_AT, LABEL, PART, PARTS, boundaries, known_before
 from ml_platform.data.splits.telling import pure_values, strengths
@@ -21,6 +22,7 @@ STRENGTH_AT_MOST = {"binary": 0.99, "multiclass": 0.99, "regression": 0.995}  # 
 TWINS_AT_MOST = 0.01  # share of the holdout, beyond which twins in train are named
 PURE_SHARE_AT_LEAST = 0.1  # share of the rarer class that one pure value must hold to count as a leak
 ASKED_ROWS_AT_MOST = 100_000  # for what is estimated; what is counted is counted over all rows
+EQUATION_ROWS_AT_MOST = 20_000  # on which equations are verified
 
 
 def certify(rows: pl.DataFrame, spec: PipelineSpec, as_of: str) -> LeakageCertificate:
@@ -54,13 +56,17 @@ def _findings(rows: pl.DataFrame, spec: PipelineSpec, as_of: str) -> Iterator[Le
     yield _features(asked, spec)
     if spec.label.task == "binary":
         yield _values(asked, spec)
+    yield equations_finding(_spaced(rows, spec, max(1, -(-len(rows) // EQUATION_ROWS_AT_MOST))), spec)
 
 
 def _some(rows: pl.DataFrame, spec: PipelineSpec) -> pl.DataFrame:
     """Give rows evenly spaced in time, as many as an estimate needs."""
     step = -(-len(rows) // ASKED_ROWS_AT_MOST)
-    if step <= 1:
-        return rows
+    return rows if step <= 1 else _spaced(rows, spec, step)
+
+
+def _spaced(rows: pl.DataFrame, spec: PipelineSpec, step: int) -> pl.DataFrame:
+    """Return every so many rows, in the order of time."""
     order = rows.select(_named(spec)).with_row_index("__row").sort(spec.event_time, *spec.key)["__row"]
     return rows[order.gather_every(step)]
 

@@ -92,5 +92,5 @@ def lineage_section(facts: Facts) -> Section:
     blocks: list[Block] = [Table(["", "made of"], lineage, words=2)]
     if facts.params:
         blocks.append(Table(["parameter", "value"], [cells(*pair) for pair in facts.params.items()], words=2))
-    blocks += [Text(note) for note in facts.notes]
+    blocks += [Text(note) for note in (*facts.warnings, *facts.notes)]
     return Section("Lineage", "Everything that is needed to make this version again.", blocks)
