@@ -126,16 +126,27 @@ class ModelVersion(Record):
     run_id: str
 
 
+class Bounds(Record):
+    """The two ends of an interval; where nothing else is said, of one at 95 %."""
+
+    low: float
+    high: float
+
+
 class Verdict(Record):
     """What one gate says of one version, with the numbers it came from and a sentence a person can read.
 
     `low` and `high` are the bounds between which a gate with `confidence` sees the metric, or its difference from the
-    reference (candidate minus reference); either alone holds with that confidence. `basis` is a digest of all that it
-    hangs on beside the bound: the gate's other settings, costs, an author's metric. `is_applicable` is false where the
-    champion has seen every row of the holdout: then nothing can be said, and nothing is wrong.
+    reference (candidate minus reference); either alone holds with that confidence. They are the wider of two intervals:
+    `by_rows`, as if each row were drawn by itself, and `by_days`, with the rows of a day drawn together, of which there
+    are `days`. `condition` is the gate's condition in full, which stays when its name changes; a verdict of before
+    there were names has it in `gate`. `basis` is a digest of all that it hangs on beside the bound: the gate's other
+    settings, costs, an author's metric. `is_applicable` is false where the champion has seen every row of the holdout:
+    then nothing can be said, and nothing is wrong.
     """
 
     gate: str
+    condition: str = ""
     outcome: Outcome
     sentence: str
     value: float | None
@@ -144,23 +155,25 @@ class Verdict(Record):
     rows: int
     low: float | None = None
     high: float | None = None
+    by_rows: Bounds | None = None
+    by_days: Bounds | None = None
+    days: int | None = None
     confidence: float | None = None
     basis: str = ""
     is_applicable: bool = True
 
+    @property
+    def judged(self) -> str:
+        """The condition that was judged, in full."""
+        return self.condition or self.gate
+
 
 class Demand(Record):
-    """What a verdict must have been given on to count for a gate: its bound, and its basis as in `Verdict`."""
+    """What a verdict must have been given on to count for a gate: its condition, bound and basis as in `Verdict`."""
 
     bound: float
     basis: str
-
-
-class Bounds(Record):
-    """The two ends of a 95 % interval."""
-
-    low: float
-    high: float
+    condition: str = ""
 
 
 class PartScore(Record):
@@ -216,7 +229,8 @@ class Evaluation(Record):
 
     What is measured of a refitted candidate is its judged fit; `served_fit` tells what was seen of the one that serves,
     and `champion_fits` compares the champion's two on rows that are new to both. `intervals` has the bounds of the
-    metrics for which they were taken, `threshold` the probability from which on a binary model says yes.
+    metrics for which they were taken, `day_intervals` the same with the rows of each of the `days` kept together,
+    `threshold` the probability from which on a binary model says yes.
     """
 
     pipeline: str
@@ -227,6 +241,8 @@ class Evaluation(Record):
     rows: int
     metrics: dict[str, dict[str, float]]
     intervals: dict[str, dict[str, Bounds]] = {}
+    day_intervals: dict[str, dict[str, Bounds]] = {}
+    days: int | None = None
     newest: PartScore | None = None
     slices: tuple[PartScore, ...] = ()
     threshold: float | None = None

@@ -25,7 +25,10 @@ def demands(spec: PipelineSpec, own: Mapping[str, Callable[..., Any]]) -> dict[s
     own : mapping of str to function
         The author's metrics, by name.
     """
-    return {gate.name: Demand(bound=gate.bound, basis=_basis(gate, spec, own)) for gate in spec.all_gates}
+    return {
+        gate.name: Demand(bound=gate.bound, basis=_basis(gate, spec, own), condition=gate.condition)
+        for gate in spec.all_gates
+    }
 
 
 def own_metrics(spec: PipelineSpec, package: str) -> dict[str, Callable[..., Any]]:
@@ -45,8 +48,12 @@ def own_metrics(spec: PipelineSpec, package: str) -> dict[str, Callable[..., Any
 
 
 def _basis(gate: AnyGate | ServedFitGate, spec: PipelineSpec, own: Mapping[str, Callable[..., Any]]) -> str:
-    """Give a digest; what is left out of a spec does not count, so that a new option leaves old verdicts alone."""
-    parts: list[Any] = [gate.model_dump(mode="json", exclude_defaults=True), spec.label.task, spec.quantile]
+    """Return a digest; what is left out of a spec does not count, so that a new option leaves old verdicts alone.
+
+    Nor does the name: a gate that is renamed is the same gate.
+    """
+    settings = gate.model_dump(mode="json", exclude_defaults=True, exclude={"name_"})
+    parts: list[Any] = [settings, spec.label.task, spec.quantile]
     metric = "" if isinstance(gate, ServedGate) else gate.metric
     if metric in DECIDED:
         parts.append(spec.decide.model_dump(mode="json", exclude_defaults=True))

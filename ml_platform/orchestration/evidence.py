@@ -109,9 +109,9 @@ def _served(evidence: Evidence) -> Item:
     what, gates = "The real server answers as offline", [g for g in evidence.spec.gates if isinstance(g, ServedGate)]
     if not gates:
         return Item(what, "not applicable", "no gate of kind served is declared; the endpoint is checked later")
-    names = {gate.name for gate in gates}
-    given = [verdict for verdict in evidence.evaluation.verdicts if verdict.gate in names]
-    is_done = len(given) == len(names) and all(verdict.outcome == "pass" for verdict in given)
+    conditions = {gate.condition for gate in gates}
+    given = [verdict for verdict in evidence.evaluation.verdicts if verdict.judged in conditions]
+    is_done = len(given) == len(conditions) and all(verdict.outcome == "pass" for verdict in given)
     return Item(what, "done" if is_done else "not done", " ".join(each.sentence for each in given) or "no verdict")
 
 

@@ -83,7 +83,7 @@ class Judged:
                 description=verdict.sentence if verdict.is_applicable else f"Not applicable: {verdict.sentence}",
                 metadata={
                     name: value
-                    for name, value in verdict.model_dump(exclude={"gate", "basis"}).items()
+                    for name, value in verdict.model_dump(exclude={"gate", "condition", "basis"}).items()
                     if value is not None
                 },
             )

@@ -129,12 +129,15 @@ def _faults_of_approval(candidate: ModelVersion, approval: ApprovalState, *, is_
 
 
 def _faults_of_verdicts(candidate: ModelVersion, evaluation: Evaluation, gates: Mapping[str, Demand]) -> Iterator[str]:
-    given = {verdict.gate: verdict.bound for verdict in evaluation.verdicts}
+    given = {verdict.judged: verdict.bound for verdict in evaluation.verdicts}
     for gate, demand in gates.items():
-        if gate not in given:
-            yield f"Gate {gate} gave no verdict on version {candidate.version}: evaluate it again."
-        elif given[gate] != demand.bound:
-            yield f"Gate {gate} was judged at {given[gate]}, the spec says {demand.bound}: evaluate it again."
+        condition = demand.condition or gate
+        if condition not in given:
+            named = any(verdict.gate == gate for verdict in evaluation.verdicts)
+            because = ": the verdict of this name is on another condition" if named else ""
+            yield f"Gate {gate} gave no verdict on version {candidate.version}{because}: evaluate it again."
+        elif given[condition] != demand.bound:
+            yield f"Gate {gate} was judged at {given[condition]}, the spec says {demand.bound}: evaluate it again."
     if not given:
         yield f"The evaluation of version {candidate.version} holds no verdict at all."
     for verdict in evaluation.verdicts:
@@ -143,8 +146,9 @@ def _faults_of_verdicts(candidate: ModelVersion, evaluation: Evaluation, gates: 
 
 
 def _faults_of_basis(evaluation: Evaluation, gates: Mapping[str, Demand]) -> Iterator[str]:
+    demanded = {demand.condition or gate: demand for gate, demand in gates.items()}
     for verdict in evaluation.verdicts:
-        demand = gates.get(verdict.gate)
+        demand = demanded.get(verdict.judged)
         if demand is not None and demand.bound == verdict.bound and demand.basis != verdict.basis:
             yield (
                 f"What gate {verdict.gate} hangs on has changed since its verdict (its settings, the costs, or the "

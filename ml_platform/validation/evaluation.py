@@ -11,6 +11,7 @@ from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.records import Bounds, Evaluation, ModelVersion, PartScore, Verdict
 from ml_platform.contracts.spec import Gate, PlausibleGate
 from ml_platform.contracts.spec.parts import write_duration
+from ml_platform.validation.days import day_numbers
 from ml_platform.validation.gates import judge
 from ml_platform.validation.measure import FloatArray, Measure
 from ml_platform.validation.metrics import check_predictions
@@ -86,6 +87,12 @@ class _Part:
             found["champion"] = self.duel.intervals()[_rival(self.duel)]
         return found
 
+    def day_intervals(self) -> dict[str, dict[str, Bounds]]:
+        bounds = self.scored.day_intervals()
+        if self.duel is not None and self.duel.metrics[_rival(self.duel)] and self.duel.days is not None:
+            bounds["champion"] = self.duel.day_intervals()[_rival(self.duel)]
+        return bounds
+
     def score(self, name: str) -> PartScore:
         return PartScore(
             name=name, rows=len(self.scored.labels), metrics=self.metrics(), intervals=self.intervals()
@@ -133,7 +140,8 @@ def evaluate(
     slices : mapping of str to (n_holdout,) sequence, optional
         The columns that gates name with `per`.
     at : (n_holdout,) array of datetime64, optional
-        When each prediction is asked for; gates on the newest part of the holdout need it.
+        When each prediction is asked for, in the pipeline's zone. Gates on the newest part of the holdout need it, and
+        with it intervals are taken over days too.
     thresholds : mapping of str to float, optional
         From which probability on a baseline says yes, if not from the candidate's.
     earlier : sequence of Evaluation
@@ -142,7 +150,8 @@ def evaluate(
         Gives the feature that alone orders the holdout best; such gates ask it while there are few versions.
     """
     how = Measure.of(measure)
-    scored = Scored(labels, candidate, baselines, how, thresholds or {})
+    days = None if at is None else day_numbers(at)
+    scored = Scored(labels, candidate, baselines, how, thresholds or {}, days=days)
     whole = _Part(scored, *_duel(scored, champion, slices or {}))
     newest = {each: whole.where(*_newest(at, each)) for each in _stretches(gates, at) if at is not None}
     parts: dict[timedelta | None, _Part] = {None: whole, **newest}
@@ -162,6 +171,8 @@ def evaluate(
         rows=len(labels),
         metrics=metrics,
         intervals=whole.intervals(),
+        day_intervals=whole.day_intervals(),
+        days=None if days is None else len(np.unique(days)),
         newest=next((part.score(f"newest {write_duration(each)}") for each, part in newest.items()), None),
         slices=whole.slices(),
         threshold=how.threshold if how.task == "binary" else None,

@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ml_platform.contracts.metrics import HIGHER_IS_BETTER, worse_by
-from ml_platform.contracts.records import Outcome, Verdict
+from ml_platform.contracts.records import Bounds, Outcome, Verdict
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.bootstrap import UNDEFINED, Interval
+from ml_platform.validation.days import WiderInterval
 
 ROWS_AT_LEAST = 500
 CONFIDENCE = 0.95
-# 0.602 - 0.6 > 0.002 in floating point; a smaller excess over a margin is rounding, not quality.
+# 0.602 - 0.6 > 0.002 in floating point; an excess that is a smaller share of the margin is rounding, not quality.
 _ROUNDING = 1e-9
+_ORDER: tuple[Outcome, ...] = ("fail", "inconclusive", "pass")
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,10 @@ def judge(gate: Gate, *, holdout: Measured, champion: Measured | None, rows_at_l
     -----
     In this order: too few rows, or no finite metric for the candidate, is `inconclusive`; a bound is compared as it
     stands; against a champion that does not exist the gate passes; against rivals one of which has no finite metric, or
-    of which there is none, it is `inconclusive`; else the best rival counts. A difference that exceeds its margin by
-    less than 1e-9 passes. With a confidence, what is within its bound or margin passes only if the interval's worse
-    end is within it too, and is `inconclusive` if not.
+    of which there is none, it is `inconclusive`; else it is compared with each rival, and the worst outcome counts: it
+    passes only against all of them. A difference that exceeds its margin by less than a billionth of the margin passes;
+    a margin of 0 leaves no room, and `better_by: 0` refuses a candidate that is equal. With a confidence, what is
+    within its bound or margin passes only if the interval's worse end is within it too, and is `inconclusive` if not.
     """
     measured = holdout if gate.versus != "champion" or champion is None else champion
     value = measured.candidate.get(gate.metric, math.nan)
@@ -126,10 +129,12 @@ def _judge_bound(gate: Gate, measured: Measured, value: float) -> Verdict:
     worst = found.low if gate.at_most is None else found.high
     if outcome == "pass" and not _is_within_bound(gate, worst):
         outcome = "inconclusive"
-    surely = (
-        "cannot be told" if math.isnan(worst) else f"{'at least' if gate.at_most is None else 'at most'} {worst:.4f}"
-    )
-    sentence += f"; with confidence {gate.confidence:g}: {surely}"
+
+    def end(ends: Interval) -> str:
+        known = ends.low if gate.at_most is None else ends.high
+        return "cannot be told" if math.isnan(known) else f"{word} {known:.4f}"
+
+    sentence += f"; with confidence {gate.confidence:g}: {end(found)}{_by_units(found, end)}"
     return verdict(gate, outcome, sentence, measured.rows, value, interval=found)
 
 
@@ -144,26 +149,74 @@ def _judge_rivals(gate: Gate, measured: Measured, value: float) -> Verdict:
         missing = f"{gate.metric} of {', '.join(unknown)} is not defined" if unknown else f"there is no {gate.versus}"
         reason = measured.reason(unknown[0], gate.metric) if unknown else ""
         return verdict(gate, "inconclusive", f"{missing} on {measured.said()}{reason}", measured.rows, value)
-    best = min(known, key=lambda name: measured.worse_by(gate.metric, known[name], 0.0))
-    worse = measured.worse_by(gate.metric, value, known[best])
+    compared = [_compare(gate, measured, value, name, reference) for name, reference in known.items()]
+    decisive = min(compared, key=lambda one: one.rank)
     allowed = f"allowed: worse by {gate.bound:g}" if gate.better_by is None else f"needed: better by {gate.bound:g}"
-    outcome: Outcome = "pass" if _is_within(gate, worse) else "fail"
-    interval: Interval | None = None
     if gate.confidence is not None:
-        interval = measured.ends(gate.metric, best, gate.confidence)
-        worst = -interval.low if gate.metric in measured.higher_is_better else interval.high
-        allowed += f"; with confidence {gate.confidence:g}: {_said(worst)}"
-        if outcome == "pass" and not _is_within(gate, worst):
-            outcome = "inconclusive"
-    compared = "equal to" if worse == 0 else f"{abs(worse):.3g} {'worse' if worse > 0 else 'better'} than"
-    sentence = f"{gate.metric} {value:.4f} is {compared} {best} ({known[best]:.4f}) on {measured.said()}; {allowed}"
-    return verdict(gate, outcome, sentence, measured.rows, value, known[best], interval)
+        allowed += f"; with confidence {gate.confidence:g}: {_said(decisive.worst)}"
+        allowed += _by_units(decisive.interval, lambda ends: _said(_worst(gate, measured, ends)))
+    sentence = f"{gate.metric} {value:.4f} is {decisive} on {measured.said()}; {allowed}"
+    sentence += "".join(f"; {one}" for one in compared if one is not decisive)
+    rival = decisive.reference
+    return verdict(gate, decisive.outcome, sentence, measured.rows, value, rival, decisive.interval)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """The candidate against one rival: how much worse it is as estimated, and at most with the gate's confidence."""
+
+    rival: str
+    reference: float
+    worse: float
+    worst: float
+    outcome: Outcome
+    interval: Interval | None
+
+    @property
+    def rank(self) -> tuple[int, float, float]:
+        """What decides comes first: the worst outcome, then the largest possible loss."""
+        return _ORDER.index(self.outcome), -math.inf if math.isnan(self.worst) else -self.worst, -self.worse
+
+    def __str__(self) -> str:
+        compared = "equal to" if self.worse == 0 else f"{abs(self.worse):.3g} {_direction(self.worse)} than"
+        return f"{compared} {self.rival} ({self.reference:.4f})"
+
+
+def _compare(gate: Gate, measured: Measured, value: float, rival: str, reference: float) -> _Comparison:
+    worse = measured.worse_by(gate.metric, value, reference)
+    outcome: Outcome = "pass" if _is_within(gate, worse) else "fail"
+    if gate.confidence is None:
+        return _Comparison(rival, reference, worse, worse, outcome, None)
+    interval = measured.ends(gate.metric, rival, gate.confidence)
+    worst = _worst(gate, measured, interval)
+    if outcome == "pass" and not _is_within(gate, worst):
+        outcome = "inconclusive"
+    return _Comparison(rival, reference, worse, worst, outcome, interval)
+
+
+def _worst(gate: Gate, measured: Measured, difference: Interval) -> float:
+    """Return how much worse the candidate is at most."""
+    return -difference.low if gate.metric in measured.higher_is_better else difference.high
 
 
 def _is_within(gate: Gate, worse: float) -> bool:
-    """Tell whether so much worse is within the margin; NaN is not."""
+    """Check whether so much worse is within the margin; NaN is not, and to be equal is not to be better."""
+    if gate.better_by == 0:
+        return worse < 0
     margin = gate.bound if gate.better_by is None else -gate.bound
-    return worse <= margin + _ROUNDING
+    return worse <= margin + _ROUNDING * gate.bound
+
+
+def _direction(worse: float) -> str:
+    return "worse" if worse > 0 else "better"
+
+
+def _by_units(interval: Interval | None, end: Callable[[Interval], str]) -> str:
+    """Write what either unit alone says, where there are two."""
+    if not isinstance(interval, WiderInterval):
+        return ""
+    days = f"{interval.days} {'day' if interval.days == 1 else 'days'}"
+    return f" (over rows {end(interval.by_rows)}; over {days} {end(interval.by_days)})"
 
 
 def _said(worst: float) -> str:
@@ -183,8 +236,10 @@ def verdict(
 ) -> Verdict:
     """Give the verdict of a gate; a value that is not finite becomes None."""
     ends = UNDEFINED if interval is None else interval
+    by_rows, by_days = (ends.by_rows, ends.by_days) if isinstance(ends, WiderInterval) else (None, None)
     return Verdict(
         gate=gate.name,
+        condition=gate.condition,
         outcome=outcome,
         sentence=sentence,
         value=_finite(value),
@@ -193,8 +248,17 @@ def verdict(
         rows=rows,
         low=_finite(ends.low),
         high=_finite(ends.high),
+        by_rows=_bounds(by_rows),
+        by_days=_bounds(by_days),
+        days=ends.days if isinstance(ends, WiderInterval) else None,
         confidence=gate.confidence,
     )
+
+
+def _bounds(ends: Interval | None) -> Bounds | None:
+    if ends is None or not math.isfinite(ends.low + ends.high):
+        return None
+    return Bounds(low=ends.low, high=ends.high)
 
 
 def _finite(value: float) -> float | None:

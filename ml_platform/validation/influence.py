@@ -43,7 +43,10 @@ def _interval(name: str, value: float, influence: np.ndarray, confidence: float)
         return None
     error = math.sqrt(float(np.square(influence).sum()) * rows / (rows - 1))
     half = t_quantile((1 + confidence) / 2, rows - 1) * error
-    if not math.isfinite(half):
-        return None
+    return clipped(name, value, half) if math.isfinite(half) else None
+
+
+def clipped(name: str, value: float, half: float) -> Bounds:
+    """Return the interval around a value, cut off where the metric ends."""
     least, most = -math.inf if name in _SIGNED else 0.0, 1.0 if name in _SHARES else math.inf
     return Bounds(low=max(value - half, least), high=min(value + half, most))

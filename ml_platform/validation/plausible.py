@@ -114,7 +114,8 @@ def _judged_alone(said: str, alone: Alone | None) -> tuple[Outcome, str]:
 
 def _comparable(gate: PlausibleGate, earlier: Sequence[Evaluation]) -> Iterator[Evaluation]:
     for each in earlier:
-        stopped = any(one.gate.startswith(gate.stem) and one.outcome != "pass" for one in each.verdicts)
+        own = [one for one in each.verdicts if one.gate == gate.name or one.judged.startswith(gate.stem)]
+        stopped = any(one.outcome != "pass" for one in own)
         if not stopped and math.isfinite(_log_error(gate.metric, each.metrics)):
             yield each
 
@@ -134,6 +135,6 @@ def _verdict(
     gate: PlausibleGate, outcome: Outcome, sentence: str, rows: int, value: float, reference: float | None = None
 ) -> Verdict:
     return Verdict(
-        gate=gate.name, outcome=outcome, sentence=sentence, value=value if math.isfinite(value) else None,
-        bound=gate.bound, reference=reference, rows=rows,
+        gate=gate.name, condition=gate.condition, outcome=outcome, sentence=sentence,
+        value=value if math.isfinite(value) else None, bound=gate.bound, reference=reference, rows=rows,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ml_platform.contracts.records import Bounds
 from ml_platform.validation.bootstrap import RESAMPLES, UNDEFINED, Gap, Interval, intervals
+from ml_platform.validation.days import IntArray, day_bounds, day_interval, wider
 from ml_platform.validation.gates import Measured
 from ml_platform.validation.influence import influence_intervals
 from ml_platform.validation.measure import FloatArray, Measure
@@ -40,6 +41,8 @@ class Scored:
         Why a rival cannot be scored.
     of : str
         Which rows these are, for sentences; empty for the whole holdout.
+    days : (n_rows,) array of int, or None
+        The day of each row, whose rows belong together; without them each row counts by itself.
     """
 
     labels: FloatArray
@@ -49,12 +52,16 @@ class Scored:
     thresholds: Mapping[str, float] = field(default_factory=dict[str, float])
     because: Mapping[str, str] = field(default_factory=dict[str, str])
     of: str = ""
+    days: IntArray | None = None
 
     def where(self, mask: NDArray[np.bool_], of: str | None = None) -> "Scored":
         """Give the same on some of the rows."""
         rivals = {name: predictions[mask] for name, predictions in self.rivals.items()}
         said = self.of if of is None else of
-        return replace(self, labels=self.labels[mask], candidate=self.candidate[mask], rivals=rivals, of=said)
+        days = None if self.days is None else self.days[mask]
+        return replace(
+            self, labels=self.labels[mask], candidate=self.candidate[mask], rivals=rivals, of=said, days=days
+        )  # fmt: skip
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
@@ -67,6 +74,16 @@ class Scored:
         """Give the 95 % interval of every metric of every model; of the author's metrics by fewer resamples."""
         return {name: self._intervals(name, metrics) for name, metrics in self.metrics.items()}
 
+    def day_intervals(self) -> dict[str, dict[str, Bounds]]:
+        """Compute the 95 % interval of every metric of every model with days as units; none where days are unknown."""
+        if self.days is None or len(self.days) == 0:
+            return {}
+        numbers = np.unique(self.days, return_inverse=True)[1].astype(np.intp)
+        return {
+            name: day_bounds({each: (value, self._weighted(name, each)) for each, value in metrics.items()}, numbers)
+            for name, metrics in self.metrics.items()
+        }
+
     def measured(self) -> Measured:
         """Give what gates judge."""
         rivals = {name: values for name, values in self.metrics.items() if name != CANDIDATE}
@@ -78,7 +95,8 @@ class Scored:
     def interval(self, metric: str, rival: str | None, confidence: float) -> Interval:
         """Compare with a rival by the paired bootstrap, or take the candidate alone.
 
-        Either bound alone holds with this confidence.
+        Either bound alone holds with this confidence. Where the days are known it is the wider of the interval over
+        rows and the one over days.
         """
         if not np.isfinite(self.candidate).all() or (rival and not np.isfinite(self.rivals[rival]).all()):
             return UNDEFINED
@@ -87,7 +105,12 @@ class Scored:
         if rival is not None:
             asked = Gap(asked, self._weighted(rival, metric))
         both = 2 * confidence - 1
-        return intervals(len(self.labels), {metric: asked}, confidence=both, resamples=resamples, is_sure=True)[metric]
+        by_rows = intervals(
+            len(self.labels), {metric: asked}, confidence=both, resamples=resamples, is_sure=True
+        )[metric]  # fmt: skip
+        if self.days is None:
+            return by_rows
+        return wider(by_rows, day_interval(asked, self.days, both), len(np.unique(self.days)))
 
     def why(self, model: str, metric: str) -> str | None:
         """Say why a model lacks a metric; None where the metric itself says it."""

@@ -128,5 +128,6 @@ def _refusals(found: Served) -> _Finding:
 def _verdict(gate: ServedGate, outcome: Outcome, sentence: str, value: float | None, rows: int) -> Verdict:
     finite = value if value is not None and math.isfinite(value) else None
     return Verdict(
-        gate=gate.name, outcome=outcome, sentence=sentence, value=finite, bound=gate.bound, reference=None, rows=rows
-    )
+        gate=gate.name, condition=gate.condition, outcome=outcome, sentence=sentence, value=finite, bound=gate.bound,
+        reference=None, rows=rows,
+    )  # fmt: skip

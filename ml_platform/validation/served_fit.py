@@ -66,8 +66,8 @@ def judge_served_fit(
     outcome, sentence = _outcome(gate.metric, of_served, of_judged, worse_by, margin, bool(np.isfinite(served).all()))
     shown = [value if math.isfinite(value) else None for value in (of_served, of_judged, margin)]
     verdict = Verdict(
-        gate=gate.name, outcome=outcome, sentence=sentence, value=shown[0], bound=gate.bound, reference=shown[1],
-        rows=len(scored.labels),
+        gate=gate.name, condition=gate.condition, outcome=outcome, sentence=sentence, value=shown[0], bound=gate.bound,
+        reference=shown[1], rows=len(scored.labels),
     )  # fmt: skip
     distance, others = _distance(served, scored.candidate), _other_decisions(served, scored)
     return verdict, ServedFit(

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, *DAGSTER]
 
 TRAINING_SET = "tiny/training_set"
 IS_HOLDOUT = pl.col("part") == "holdout"
-CHAMPION = "log_loss_not_worse_than_champion"
+CHAMPION = "not_worse_than_champion"
 
 
 def _changed(world: World, pipeline: Pipeline, **resources: Any) -> World:
@@ -66,7 +66,7 @@ def test_a_holdout_of_one_class_is_inconclusive(world: World) -> None:
     label = pl.when(IS_HOLDOUT).then(statement=pl.lit(value=False)).otherwise(pl.col("label"))
     _with_training_set(world, lambda rows: rows.with_columns(label=label.cast(rows.schema["label"])))
     assert world.materialize("candidate", key=LATER).success
-    verdict = _verdicts(world)["roc_auc_better_than_baseline"]
+    verdict = _verdicts(world)["beats_baselines"]
     assert verdict.outcome == "inconclusive"
     assert "not defined" in verdict.sentence
     assert "says inconclusive" in world.decisions("promotion_refused")[-1].because

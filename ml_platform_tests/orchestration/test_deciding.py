@@ -107,7 +107,7 @@ def test_a_champion_is_held_to_its_own_threshold(decided: World) -> None:
     assert decided.materialize("training_set", "candidate", key=LATER).success
     decided.materialize("evaluation", key=LATER)
     own, other = _threshold(decided, 2), _threshold(decided, 1)
-    verdict = _judged(decided)[1][NOT_DEARER.name]
+    verdict = _judged(decided)[1][f"cost_{NOT_DEARER.name}"]  # the tiny pipeline has another gate of the short name
     assert verdict.value == pytest.approx(_cost(*_asked(decided, 2, "holdout", LATER), own), abs=1e-9)
     assert verdict.reference == pytest.approx(_cost(*_asked(decided, 1, "holdout", LATER), other), abs=1e-9)
     assert verdict.reference != pytest.approx(_cost(*_asked(decided, 1, "holdout", LATER), own), abs=1e-9)

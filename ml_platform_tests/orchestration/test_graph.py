@@ -13,7 +13,7 @@ EXPECTED = """
 flight_arrival_delay/candidate | day | member_gbm member_line training_set | - | mlflow
 flight_arrival_delay/drift | day | endpoint features[-7..-1] | inputs_not_drifted | numpy polars
 flight_arrival_delay/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
-flight_arrival_delay/evaluation | day | candidate training_set | mae_not_worse_than_champion! rmse_at_most_70_0! rmse_better_than_baseline! rmse_not_worse_than_champion! served_as_offline_within_100_ms_1000_mb_60_s! | mlflow scikitlearn
+flight_arrival_delay/evaluation | day | candidate training_set | beats_baselines! mae_not_worse_than_champion! rmse_at_most_70_0! rmse_not_worse_than_champion! served_as_offline! | mlflow scikitlearn
 flight_arrival_delay/features | day | validated[-2..0] weather[-1..0] | - | deltalake polars
 flight_arrival_delay/member_gbm | day | training_set | - | lightgbm mlflow
 flight_arrival_delay/member_line | day | training_set | - | mlflow scikitlearn
@@ -24,7 +24,7 @@ flight_arrival_delay/weather | day | - | - | deltalake python
 flight_cancellations/candidate | week | training_set | - | lightgbm mlflow
 flight_cancellations/drift | week | endpoint features[-2..-1] | inputs_not_drifted | numpy polars
 flight_cancellations/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
-flight_cancellations/evaluation | week | candidate training_set | average_precision_better_than_baseline! average_precision_not_worse_than_champion! log_loss_at_most_0_25! log_loss_better_than_baseline! | mlflow scikitlearn
+flight_cancellations/evaluation | week | candidate training_set | average_precision_beats_baselines! log_loss_at_most_0_25! log_loss_beats_baselines! not_worse_than_champion! | mlflow scikitlearn
 flight_cancellations/features | week | validated[-2..0] weather[-1..0] | - | deltalake polars
 flight_cancellations/raw | week | - | - | deltalake pandas python
 flight_cancellations/training_set | week | features[-16..-1] validated[-16..-1] | no_leakage! | deltalake polars
@@ -33,7 +33,7 @@ flight_cancellations/weather | week | - | - | deltalake python
 flight_delays/candidate | day | training_set | - | lightgbm mlflow
 flight_delays/drift | day | endpoint features[-7..-1] | inputs_not_drifted | numpy polars
 flight_delays/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
-flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65! log_loss_not_worse_than_champion_on_the_newest_3d_with_confidence_0_95! log_loss_not_worse_than_champion_per_carrier! log_loss_not_worse_than_champion_with_confidence_0_95! roc_auc_better_than_baseline! roc_auc_not_too_good_to_be_true_beside_10_versions! | mlflow scikitlearn
+flight_delays/evaluation | day | candidate training_set | beats_baselines! log_loss_at_most_0_65! not_too_good_to_be_true! not_worse_than_champion! not_worse_than_champion_newest! not_worse_than_champion_per_carrier! | mlflow scikitlearn
 flight_delays/features | day | planes validated[-15..0] weather[-1..0] | - | deltalake polars
 flight_delays/planes | - | - | - | deltalake python
 flight_delays/raw | day | - | - | deltalake pandas python

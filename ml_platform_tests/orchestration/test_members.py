@@ -27,7 +27,7 @@ from ml_platform_tests.pipelines.world import (
 
 pytestmark = [pytest.mark.slow, *DAGSTER]
 
-GATES = ["log_loss_at_most_0_68", "log_loss_not_worse_than_champion", "roc_auc_better_than_baseline"]
+GATES = ["log_loss_at_most_0_68", "not_worse_than_champion", "beats_baselines"]
 MEMBERS = [f"member_{name}" for name in OF]
 
 

@@ -631,7 +631,7 @@ def test_an_own_metric_is_found_and_may_be_gated(tmp_path: Path) -> None:
     text = text.replace("  gates:", "  metrics: {lost: {function: numpy.dot, better: lower}}\n  gates:")
     found = _resolve(tmp_path / "defs.yaml", text)
     assert found.metrics["lost"] is np.dot
-    assert found.spec.gates[0].name == "lost_at_most_9_0_on_the_newest_2d_with_confidence_0_9"
+    assert found.spec.gates[0].condition == "lost_at_most_9_0_on_the_newest_2d_with_confidence_0_9"
 
 
 def test_retraining_needs_no_pause(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_with_a_confidence_the_whole_interval_is_within_the_margin(worst: float,
     """An estimate within the margin is no more than a reason to look again."""
     measured = replace(_champion(0.6, 0.6), interval=lambda *_: Interval(0.0, -0.01, worst))
     verdict = judge(CERTAIN, holdout=_holdout("log_loss", 0.1), champion=measured)
-    assert (verdict.outcome, verdict.gate) == (outcome, "log_loss_not_worse_than_champion_with_confidence_0_95")
+    assert (verdict.outcome, verdict.condition) == (outcome, "log_loss_not_worse_than_champion_with_confidence_0_95")
     assert "with confidence 0.95: " in verdict.sentence
 
 
@@ -118,7 +118,7 @@ def test_a_bound_with_confidence_is_kept_for_certain(value: float, worst: float,
     gate = Gate(metric="log_loss", at_most=0.6, confidence=0.95)
     measured = replace(_holdout("log_loss", value), interval=lambda *_: Interval(value, 0.5, worst))
     verdict = judge(gate, holdout=measured, champion=None)
-    assert (verdict.outcome, verdict.gate) == (outcome, "log_loss_at_most_0_6_with_confidence_0_95")
+    assert (verdict.outcome, verdict.condition) == (outcome, "log_loss_at_most_0_6_with_confidence_0_95")
     assert (verdict.low, verdict.confidence) == (0.5, 0.95)
     assert "with confidence 0.95: " in verdict.sentence
 
@@ -133,18 +133,18 @@ def test_where_higher_is_better_a_bound_is_kept_by_the_lower_end() -> None:
 
 
 def test_a_gate_may_name_its_rows() -> None:
-    """Fewer or more than others need; the name says it, so that an older verdict does not count for it."""
+    """Fewer or more than others need; the condition says it, so that an older verdict does not count for it."""
     for rows, outcome in ((99, "inconclusive"), (100, "pass")):
         gate = AT_MOST.model_copy(update={"rows_at_least": 100})
         assert judge(gate, holdout=_holdout("log_loss", 0.5, rows=rows), champion=None).outcome == outcome
-        assert gate.name == "log_loss_at_most_0_6_on_100_rows_or_more"
+        assert gate.condition == "log_loss_at_most_0_6_on_100_rows_or_more"
 
 
-def test_whatever_changes_a_verdict_changes_the_name_or_the_bound_of_its_gate() -> None:
+def test_whatever_changes_a_verdict_changes_the_condition_or_the_bound_of_its_gate() -> None:
     """So that promotion never takes a verdict for another."""
     changes = {"confidence": 0.9, "newest": timedelta(days=2), "rows_at_least": 9, "per": ["carrier"]}
-    names = [NOT_WORSE.model_copy(update={name: value}).name for name, value in changes.items()]
-    assert len({NOT_WORSE.name, *names}) == 5
+    conditions = [NOT_WORSE.model_copy(update={name: value}).condition for name, value in changes.items()]
+    assert len({NOT_WORSE.condition, *conditions}) == 5
 
 
 def test_an_own_metric_may_be_better_when_higher() -> None:
@@ -227,9 +227,9 @@ def test_a_verdict_holds_the_numbers_it_came_from() -> None:
     champion = _champion(0.5, 0.49)
     verdicts = [judge(gate, holdout=holdout, champion=champion) for gate in (BETTER, AT_MOST, NOT_WORSE)]
     assert [(one.gate, one.outcome, one.value, one.bound, one.reference, one.rows) for one in verdicts] == [
-        ("roc_auc_better_than_baseline", "pass", 0.8, 0.02, 0.5, 800),
+        ("beats_baselines", "pass", 0.8, 0.02, 0.5, 800),
         ("log_loss_at_most_0_6", "pass", 0.5, 0.6, None, 800),
-        ("log_loss_not_worse_than_champion", "fail", 0.5, 0.002, 0.49, 6312),
+        ("not_worse_than_champion", "fail", 0.5, 0.002, 0.49, 6312),
     ]
 
 

@@ -44,7 +44,7 @@ def test_it_fails_below_the_best_by_more_than_times_the_spread(off: float, outco
     limit = 0.5 * math.exp(-4 * SPREAD_AT_LEAST)
     verdict = _judged(limit * (1 + off), _earlier([0.5] * 5))
     assert (verdict.outcome, verdict.reference, verdict.bound) == (outcome, 0.5, 4)
-    assert verdict.gate == "log_loss_not_too_good_to_be_true_beside_10_versions"
+    assert verdict.condition == "log_loss_not_too_good_to_be_true_beside_10_versions"
     assert ("look for a feature that tells the label" in verdict.sentence) == (outcome == "fail")
 
 

@@ -23,7 +23,8 @@ def _judged(gate: ServedGate = GATE, **changed: Any) -> Verdict:
 def test_a_version_within_every_budget_passes_and_all_numbers_are_told() -> None:
     """In one sentence."""
     assert _judged() == Verdict(
-        gate="served_as_offline_within_20_ms_500_mb_10_s",
+        gate="served_as_offline",
+        condition="served_as_offline_within_20_ms_500_mb_10_s",
         outcome="pass",
         sentence="200 rows differ from offline by at most 0; p95 of 600 requests 3.2 ms, allowed: 20; "
         "first prediction after 2.5 s, allowed: 10; memory 300 MB, allowed: 500; 30 of 30 bad requests refused",
@@ -81,7 +82,7 @@ def test_what_has_no_budget_is_told_and_stops_nobody() -> None:
     """Only the latency always has one."""
     lax = ServedGate(kind="served", p95_ms=20)
     verdict = _judged(lax, memory_mb=1e6, cold_start_s=1e6)
-    assert (verdict.gate, verdict.outcome) == ("served_as_offline_within_20_ms", "pass")
+    assert (verdict.condition, verdict.outcome) == ("served_as_offline_within_20_ms", "pass")
     assert "memory 1e+06 MB;" in verdict.sentence
     assert _judged(lax, memory_mb=None).outcome == "pass"
 
@@ -101,12 +102,12 @@ def test_a_version_that_is_not_served_fails_by_its_own_fault_alone() -> None:
     assert (ours.sentence, ours.value, ours.rows) == ("no port", None, 0)
 
 
-def test_every_budget_stands_in_the_name() -> None:
+def test_every_budget_stands_in_the_condition() -> None:
     """A verdict that was given on a lax budget is not that of a strict one."""
-    names = {GATE.name, *(GATE.model_copy(update={name: None}).name for name in ("memory_mb", "cold_start_s"))}
-    assert names == {
+    changed = [GATE.model_copy(update={name: None}) for name in ("memory_mb", "cold_start_s")]
+    assert {GATE.condition, *(gate.condition for gate in changed)} == {
         "served_as_offline_within_20_ms_500_mb_10_s",
         "served_as_offline_within_20_ms_10_s",
         "served_as_offline_within_20_ms_500_mb",
     }
-    assert GATE.model_copy(update={"p95_ms": 2.5}).name.startswith("served_as_offline_within_2_5_ms")
+    assert GATE.model_copy(update={"p95_ms": 2.5}).condition.startswith("served_as_offline_within_2_5_ms")

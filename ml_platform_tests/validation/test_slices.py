@@ -69,7 +69,7 @@ def test_a_model_that_is_worse_for_one_carrier_alone_is_stopped() -> None:
     """Its log loss on all rows is hardly worse; the sentence names the carrier."""
     worse = np.where(CARRIERS == "UA", 0.5, CHANCES)
     verdict = _verdict(worse)
-    assert (verdict.outcome, verdict.gate) == ("fail", "log_loss_not_worse_than_champion_per_carrier")
+    assert (verdict.outcome, verdict.gate) == ("fail", "not_worse_than_champion_per_carrier")
     assert "log_loss is surely worse for carrier=UA by " in verdict.sentence
     assert "carrier=AA" not in verdict.sentence
     assert "of 3 slices, 1 left out as too small" in verdict.sentence

@@ -1,25 +1,28 @@
 """The gates that a candidate has to pass, and the decision that its predictions are for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from ml_platform.contracts.spec.parts import Names, PythonPath, SomeDays, SpecPart
+from ml_platform.contracts.spec.parts import NAME, Names, PythonPath, SomeDays, SpecPart
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 SHARE_OF_BASELINE = 0.01  # of the best baseline's loss: the margin where no gate names one
+GateName = Annotated[str, Field(pattern=NAME)]
 
 
 class Gate(SpecPart):
-    """One condition for promotion: a bound on a metric, or a comparison with the champion or the best baseline.
+    """One condition for promotion: a bound on a metric, or a comparison with the champion or with every baseline.
 
-    With `confidence` it passes only if the bound or the margin is kept for certain, by the one-sided bound of a
-    bootstrap, paired on the same rows in a comparison; between certain and refuted it is inconclusive. With `per`,
-    columns of the features, it fails if the candidate is surely worse by more than the margin on any value of any of
-    them. With `newest` it looks at that last stretch of the holdout alone. On fewer than `rows_at_least` rows (500, of
-    a slice 200, where it is left out) it is inconclusive.
+    With `confidence` it passes only if the bound or the margin is kept with that confidence, by the one-sided bound of
+    an interval, paired on the same rows in a comparison, taken over rows and over days: the wider one counts. Between
+    kept and broken it is inconclusive. With `per`, columns of the features, it fails if the candidate is worse by more
+    than the margin on any value of any of them, with confidence. With `newest` it looks at that last stretch of the
+    holdout alone. On fewer than `rows_at_least` rows (500, of a slice 200, where it is left out) it is inconclusive.
+    With `better_by: 0` it must be better; to be equal is not enough. `name` is what checks, tables and refusals call
+    it; left out, it is made of the condition.
     """
 
     kind: Literal["metric"] = "metric"
@@ -33,6 +36,7 @@ class Gate(SpecPart):
     per: Names | None = None
     newest: SomeDays | None = None
     rows_at_least: Annotated[int, Field(ge=1)] | None = None
+    name_: Annotated[GateName | None, Field(alias="name")] = None
 
     @model_validator(mode="after")
     def _one_condition(self) -> Self:
@@ -56,16 +60,34 @@ class Gate(SpecPart):
 
     @property
     def name(self) -> str:
-        """A statement that is true when the gate passes; names the asset check."""
+        """A short statement that is true when the gate passes; names the asset check."""
+        return self.name_ or self.short_names[0]
+
+    @property
+    def short_names(self) -> tuple[str, ...]:
+        """Names to choose from where the author gives none, shortest first; the last one is the whole condition."""
+        newest = "" if self.newest is None else "_newest"
+        per = f"_per_{'_'.join(self.per)}" if self.per else ""
+        if self.versus is None:
+            return f"{self._bounded}{newest}".replace(".", "_").replace("-", "minus_"), self.condition
+        rivals = "champion" if self.versus == "champion" else "baselines"
+        stated = f"{'not_worse_than' if self.better_by is None else 'beats'}_{rivals}{per}{newest}"
+        return stated, f"{self.metric}_{stated}", self.condition
+
+    @property
+    def condition(self) -> str:
+        """The condition in full, without the size of a margin: what verdicts are matched by, whatever the name."""
         per = f"_per_{'_'.join(self.per)}" if self.per else ""
         newest = "" if self.newest is None else f"_on_the_newest_{self.newest.days}d"
         rows = "" if self.rows_at_least is None else f"_on_{self.rows_at_least}_rows_or_more"
-        certainly = "" if self.confidence is None else f"_with_confidence_{self.confidence}"
-        if self.versus is None:
-            said = f"{'at_least' if self.at_most is None else 'at_most'}_{self.bound}"
-        else:
-            said = f"{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}"
-        return f"{self.metric}_{said}{per}{newest}{rows}{certainly}".replace(".", "_").replace("-", "minus_")
+        confidence = "" if self.confidence is None else f"_with_confidence_{self.confidence}"
+        comparison = f"{self.metric}_{'not_worse' if self.better_by is None else 'better'}_than_{self.versus}"
+        stated = self._bounded if self.versus is None else comparison
+        return f"{stated}{per}{newest}{rows}{confidence}".replace(".", "_").replace("-", "minus_")
+
+    @property
+    def _bounded(self) -> str:
+        return f"{self.metric}_{'at_least' if self.at_most is None else 'at_most'}_{self.bound}"
 
 
 class ServedGate(SpecPart):
@@ -81,6 +103,7 @@ class ServedGate(SpecPart):
     memory_mb: Positive | None = None
     cold_start_s: Positive | None = None
     rows: Annotated[int, Field(ge=10, le=10_000)] = 200
+    name_: Annotated[GateName | None, Field(alias="name")] = None
 
     @property
     def bound(self) -> float:
@@ -89,7 +112,17 @@ class ServedGate(SpecPart):
 
     @property
     def name(self) -> str:
-        """A statement that is true when the gate passes; names the asset check."""
+        """A short statement that is true when the gate passes; names the asset check."""
+        return self.name_ or self.short_names[0]
+
+    @property
+    def short_names(self) -> tuple[str, ...]:
+        """Names to choose from where the author gives none, shortest first; the last one is the whole condition."""
+        return "served_as_offline", self.condition
+
+    @property
+    def condition(self) -> str:
+        """The condition in full: what verdicts are matched by, whatever the name."""
         budgets = ((self.p95_ms, "ms"), (self.memory_mb, "mb"), (self.cold_start_s, "s"))
         within = "_".join(f"{limit:g}_{unit}" for limit, unit in budgets if limit is not None)
         return f"served_as_offline_within_{within}".replace(".", "_").replace("+", "")
@@ -107,6 +140,7 @@ class PlausibleGate(SpecPart):
     metric: str
     versions: Annotated[int, Field(ge=3, le=100)] = 10
     times: Positive = 4
+    name_: Annotated[GateName | None, Field(alias="name")] = None
 
     @property
     def bound(self) -> float:
@@ -115,12 +149,22 @@ class PlausibleGate(SpecPart):
 
     @property
     def name(self) -> str:
-        """A statement that is true when the gate passes; names the asset check."""
+        """A short statement that is true when the gate passes; names the asset check."""
+        return self.name_ or self.short_names[0]
+
+    @property
+    def short_names(self) -> tuple[str, ...]:
+        """Names to choose from where the author gives none, shortest first; the last one is the whole condition."""
+        return "not_too_good_to_be_true", self.stem, self.condition
+
+    @property
+    def condition(self) -> str:
+        """The condition in full: what verdicts are matched by, whatever the name."""
         return f"{self.stem}_beside_{self.versions}_versions"
 
     @property
     def stem(self) -> str:
-        """What the names of all such gates on this metric begin with."""
+        """What the conditions of all such gates on this metric begin with."""
         return f"{self.metric}_not_too_good_to_be_true"
 
 
@@ -146,6 +190,11 @@ class ServedFitGate(SpecPart):
         """A statement that is true when the gate passes; names the asset check."""
         return "served_fit_not_worse_than_judged"
 
+    @property
+    def condition(self) -> str:
+        """The condition in full: what verdicts are matched by, whatever the name."""
+        return f"{self.metric}_of_the_{self.name}"
+
 
 def _kind(value: Any) -> Any:
     if isinstance(value, Mapping):
@@ -157,6 +206,35 @@ AnyGate = Annotated[
     Annotated[Gate, Tag("metric")] | Annotated[ServedGate, Tag("served")] | Annotated[PlausibleGate, Tag("plausible")],
     Discriminator(_kind),
 ]
+
+
+def with_distinct_names(gates: Sequence[AnyGate]) -> list[AnyGate]:
+    """Return the gates, those that share a short name renamed: to the next longer one that no other gate could have.
+
+    Which name a gate gets does not depend on the order of the gates.
+
+    Raises
+    ------
+    ValueError
+        If two gates have one name, or are one condition.
+    """
+    free = [_free_name(gate, gates) for gate in gates]
+    named = [
+        gate if gate.name == name else gate.model_copy(update={"name_": name})
+        for gate, name in zip(gates, free, strict=True)
+    ]
+    for given in ([gate.name for gate in named], [gate.condition for gate in named]):
+        if len(set(given)) < len(given):
+            raise ValueError(f"expected distinct gates, got {', '.join(given)}")
+    return named
+
+
+def _free_name(gate: AnyGate, gates: Sequence[AnyGate]) -> str:
+    if gate.name_ is not None:
+        return gate.name_
+    others = [other for other in gates if other is not gate]
+    taken = {name for other in others for name in ((other.name_,) if other.name_ else other.short_names)}
+    return next((name for name in gate.short_names if name not in taken), gate.condition)
 
 
 class Costs(SpecPart):

@@ -1,12 +1,13 @@
 """One pipeline as its author writes it, from a source to an endpoint."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ml_platform.contracts.metrics import LOSS_OF, METRIC_NAMES, MetricName
 from ml_platform.contracts.spec.features import STAGES, TABLES, Features
-from ml_platform.contracts.spec.gates import AnyGate, Decide, Gate, OwnMetric, ServedFitGate
+from ml_platform.contracts.spec.gates import AnyGate, Decide, Gate, OwnMetric, ServedFitGate, with_distinct_names
 from ml_platform.contracts.spec.models import Approval, Ensemble, Model, ModelName, Training, TreeModel
 from ml_platform.contracts.spec.partitions import Label, Partitions, Split
 from ml_platform.contracts.spec.parts import NAME, Names, Owner, PythonPath, SpecPart
@@ -54,12 +55,10 @@ class PipelineSpec(SpecPart):
     retrain: Retrain = Retrain()
     serving: Serving = Serving()
 
-    @model_validator(mode="after")
-    def _gates_are_distinct(self) -> Self:
-        names = [gate.name for gate in self.gates]
-        if len(set(names)) < len(names):
-            raise ValueError(f"expected distinct gates, got {', '.join(names)}")
-        return self
+    @field_validator("gates", mode="after")
+    @classmethod
+    def _gates_are_distinct(cls, gates: list[AnyGate]) -> list[AnyGate]:
+        return with_distinct_names(gates)
 
     @model_validator(mode="after")
     def _metrics_have_names_of_their_own(self) -> Self:
@@ -100,6 +99,11 @@ class PipelineSpec(SpecPart):
         """The gates of the spec, and the one that `refit: all` brings."""
         implied = [ServedFitGate(metric=self.loss, worse_by_at_most=self.loss_margin)] if self.refit == "all" else []
         return [*self.gates, *implied]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; other gates get distinct names as when a spec is loaded."""
+        named = {"gates": with_distinct_names(update["gates"])} if update and "gates" in update else {}
+        return super().model_copy(update={**(update or {}), **named}, deep=deep)
 
     @property
     def members(self) -> list[str]:
