@@ -12,14 +12,17 @@ import yaml
 
 from ml_platform.authoring.clock import clock_features
 from ml_platform.authoring.features import Features, LeftOut, choose_features
+from ml_platform.authoring.gates import GateLine, draft_gates, predicted_of
 from ml_platform.authoring.key import Key, choose_key
 from ml_platform.authoring.levels import require_level, require_written
+from ml_platform.authoring.margins import Recipe, Target, measure_margins
 from ml_platform.authoring.sample import Sample
 from ml_platform.authoring.span import DAYS, Span, choose_span
-from ml_platform.authoring.target import require_target
+from ml_platform.authoring.target import require_quantile, require_target
 from ml_platform.authoring.wanted import Wanted
 from ml_platform.authoring.writing import render
 from ml_platform.contracts.metrics import Task
+from ml_platform.contracts.spec.partitions import Cadence
 from ml_platform.contracts.spec.parts import read_duration
 from ml_platform.data.lake.tables import PARTITION
 from ml_platform.data.splits.parts import DAY, KNOWN_AT, LABEL, PART
@@ -30,21 +33,8 @@ QUARANTINE_AT_LEAST = 0.05
 TAKEN_NAMES = (PARTITION, DAY, LABEL, KNOWN_AT, PART)  # whatever their capital letters
 TRAILING = 28
 FOLDS_AT_MOST = 3  # of a search
-GATES: Mapping[Task, tuple[Mapping[str, Any], ...]] = {
-    "binary": (
-        {"metric": "roc_auc", "versus": "baseline", "better_by": 0.02},
-        {"metric": "log_loss", "versus": "champion", "worse_by_at_most": 0.005},
-    ),
-    "multiclass": (
-        {"metric": "log_loss", "versus": "baseline", "better_by": 0.02},
-        {"metric": "log_loss", "versus": "champion", "worse_by_at_most": 0.005},
-    ),
-    "regression": (
-        {"metric": "rmse", "versus": "baseline", "better_by": 0.0},
-        {"metric": "mae", "versus": "baseline", "better_by": 0.0},
-    ),
-}
 P95_MS = 250  # of the served gate: a budget that a busy machine keeps too
+PARTITION_LENGTHS: Mapping[Cadence, str] = {"day": "1d", "week": "1w", "month": "1mo"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +77,7 @@ def draft(name: str, wanted: Wanted, sample: Sample) -> Draft:
     require_level(wanted.level)
     rows = sample.rows
     task = require_target(rows[wanted.label], wanted.task)
+    require_quantile(task, wanted.quantile)
     key = choose_key(rows, wanted.time, wanted.label, wanted.key)
     features = choose_features(
         rows, wanted.label, task, wanted.time, spoken_for(wanted, sample, key), wanted.columns, sample.target_columns
@@ -152,8 +143,11 @@ def _values(
         "source": sample.source, "key": list(key.columns), "key_repeated": key.repeated,
         "every": span.every, "start": span.start, "end": span.end, "usual": span.usual,
         "inputs": list(features.kept), "derive": derived, "columns": [*features.kept, *derived],
-        "left_out": left_out, "doubtful": features.doubtful, "gates": (*GATES[task], _served(span)),
+        "left_out": left_out, "doubtful": features.doubtful,
     }.items()  # fmt: skip
+    model = _model(wanted, span)
+    yield "model", model
+    yield "gates", _gates(wanted, sample, task, span, Recipe(model, [*features.kept, *derived], derived))
     known = {"known_at": wanted.known_at} if wanted.known_at else {"known_after": wanted.known_after or KNOWN_AFTER}
     yield "label", {"column": wanted.label, "task": task, **known}
     yield "known_assumed", wanted.known_at is None and wanted.known_after is None
@@ -164,11 +158,24 @@ def _values(
     yield "rows_at_least", max(1, min(span.usual // 5, min(span.rows) // 2))
     yield "volume_change_at_most", _volume_change(span.rows)
     yield "null_shares", _null_shares(sample.rows, features.kept, wanted.time, span.usual)
-    yield "min_data_in_leaf", 100 if span.history * span.usual > 20_000 * DAYS[span.every] else 20
     window = max(7, DAYS[span.every])
     drifted = max(1, len(features.kept) // 4)
     yield "monitoring", {"window": f"{window}d", "psi_at_most": 0.2, "drifted_columns_at_least": drifted}
     yield "cool_down", f"{max(window, span.held_out)}d"  # within it a champion has learnt from the holdout
+
+
+def _model(wanted: Wanted, span: Span) -> dict[str, Any]:
+    """Return the one model of the pipeline as it is written; a search chooses what it does not fix."""
+    params: dict[str, Any] = {} if wanted.level >= 3 else {"learning_rate": 0.05, "num_leaves": 31}
+    params |= {"min_data_in_leaf": 100 if span.history * span.usual > 20_000 * DAYS[span.every] else 20}
+    quantile = {} if wanted.quantile is None else {"quantile": wanted.quantile}
+    return {"kind": "lightgbm", **quantile, "params": params}
+
+
+def _gates(wanted: Wanted, sample: Sample, task: Task, span: Span, recipe: Recipe) -> tuple[GateLine, ...]:
+    target = Target(wanted.label, wanted.time, task, wanted.quantile, PARTITION_LENGTHS[span.every])
+    drafted = draft_gates(predicted_of(task, wanted.quantile), measure_margins(sample.rows, target, recipe))
+    return (*drafted, GateLine(_served(span), "the real server, in a fresh process, on the newest rows of the holdout"))
 
 
 def _split(span: Span, folds_at_most: int) -> dict[str, Any]:

@@ -33,6 +33,21 @@ def require_target(target: pl.Series, asked: Task | None) -> Task:
     return _of_numbers(target, distinct, asked)
 
 
+def require_quantile(task: Task, quantile: float | None) -> None:
+    """Refuse a quantile of what is no number.
+
+    Raises
+    ------
+    SpecError
+        If the task is none that has quantiles.
+    """
+    if quantile is not None and task != "regression":
+        raise SpecError.because(
+            f"--quantile {quantile:g}", got=f"a {task} target", expected="a target of numbers",
+            hint="leave it out, or --task regression",
+        )  # fmt: skip
+
+
 def _of_numbers(target: pl.Series, distinct: pl.Series, asked: Task | None) -> Task:
     is_binary = target.dtype == pl.Boolean or distinct.cast(pl.Float64).to_list() == [0.0, 1.0]
     if asked == "binary" and not is_binary:

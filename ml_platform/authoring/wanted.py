@@ -35,6 +35,9 @@ class Wanted(BaseModel):
     target_sql: Annotated[SqlExpression | None, Field(description="The target as SQL over the columns.")] = None
     where: Annotated[SqlExpression | None, Field(description="SQL condition on the rows that count.")] = None
     task: Annotated[Task | None, Field(description="Left out: told by the target.")] = None
+    quantile: Annotated[
+        float | None, Field(gt=0, lt=1, description="Of a number: predict this quantile instead of the mean.")
+    ] = None
     key: Annotated[list[str], Field(description="Columns that identify a row; left out: a unique one.")] = []
     every: Annotated[Cadence | None, Field(description="Partitions; left out: by the number of rows.")] = None
     timezone: Annotated[Zone, Field(description="Zone of times without one, and of a day's midnight.")] = "UTC"

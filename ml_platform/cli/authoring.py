@@ -24,6 +24,9 @@ def new(
     target_sql: Annotated[str | None, typer.Option(help="The target as SQL: 'tip / fare >= 0.25'.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition on the rows that count.")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass or regression.", rich_help_panel=CHOICES)] = None,
+    quantile: Annotated[
+        float | None, typer.Option(help="Of a number: this quantile instead of the mean.", rich_help_panel=CHOICES)
+    ] = None,
     key: Annotated[str | None, typer.Option(help="Columns that identify a row: a,b.", rich_help_panel=CHOICES)] = None,
     every: Annotated[str | None, typer.Option(help="day, week or month.", rich_help_panel=CHOICES)] = None,
     timezone: Annotated[str, typer.Option(help="Zone of times without one, and of midnight.")] = "UTC",
@@ -45,8 +48,9 @@ def new(
     from ml_platform.orchestration.new_pipeline import new_pipeline
 
     said = wanted(
-        data=from_, time=time, target=target, target_sql=target_sql, where=where, task=task, key=_listed(key),
-        every=every, timezone=timezone, known_after=known_after, known_at=known_at, time_formats=time_format or [],
+        data=from_, time=time, target=target, target_sql=target_sql, where=where, task=task,
+        quantile=quantile, key=_listed(key), every=every, timezone=timezone, known_after=known_after,
+        known_at=known_at, time_formats=time_format or [],
         delimiter=delimiter, encoding=encoding, columns=_listed(columns), level=level,
     )  # fmt: skip
     made, kept = new_pipeline(name, said, defs, force=force)

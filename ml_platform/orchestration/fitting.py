@@ -75,8 +75,7 @@ def stability_check_spec(pipeline: Pipeline) -> dg.AssetCheckSpec:
         STABILITY,
         asset=[pipeline.name, "candidate"],
         partitions_def=partitions_def(pipeline),
-        description="The fit did not stop in its first rounds, another seed gives as good a model, each feature has values. "
-        "Warns only.",
+        description="The fit did not stop at once, another seed gives as good a model, each feature has values. Warns.",
     )
 
 

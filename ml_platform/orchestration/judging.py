@@ -146,7 +146,7 @@ def judge_candidate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
         gates=gates, measure=measure,
         slices={name: holdout[name].to_list() for gate in gates if isinstance(gate, Gate) for name in gate.per or ()},
-        at=holdout[spec.event_time].dt.replace_time_zone(None).to_numpy(),
+        at=holdout[spec.event_time].dt.convert_time_zone(spec.partitions.timezone).dt.replace_time_zone(None).to_numpy(),
         thresholds=baseline_thresholds(pipeline, rows, baselines),
         earlier=evaluations_before(decisions, version.version),
         strongest=partial(strongest_alone, spec, rows, candidate, happened),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ml_platform.contracts.errors import examples
 from ml_platform.contracts.records import Verdict
 from ml_platform.contracts.spec import Gate
+from ml_platform.validation.days import WiderInterval
 from ml_platform.validation.gates import CONFIDENCE, Measured, verdict
 
 ROWS_AT_LEAST = 200
@@ -86,7 +87,9 @@ def _gap(gate: Gate, name: str, measured: Measured, confidence: float) -> _Gap |
     signs = -1 if gate.metric in measured.higher_is_better else 1
     found: list[_Gap] = []
     for rival in measured.rivals:
-        gap = measured.interval(gate.metric, rival, confidence)
+        interval = measured.interval(gate.metric, rival, confidence)
+        # Harm need not be shown over days: that would let more of it pass, where a slice has few of them.
+        gap = interval.by_rows if isinstance(interval, WiderInterval) else interval
         low = gap.low if signs > 0 else -gap.high
         if math.isfinite(gap.estimate):
             found.append(_Gap(name, measured.rows, signs * gap.estimate, low))
