@@ -74,10 +74,10 @@ class Scoreboard:
         for model, metrics in found.metrics.items():
             table.add_row(model, *_numbers(metrics))
         self.tables.append(table)
-        gates = Table("gate", "verdict", "why", title_justify="left")
+        gates = Table("verdict", "why", "gate", title_justify="left")
         for verdict in found.verdicts:
             colour = COLOURS[verdict.outcome]
-            gates.add_row(verdict.gate, f"[{colour}]{verdict.outcome}[/{colour}]", verdict.sentence)
+            gates.add_row(f"[{colour}]{verdict.outcome}[/{colour}]", verdict.sentence, verdict.gate)
         self.tables.append(gates)
         passed = sum(verdict.outcome == "pass" for verdict in found.verdicts)
         return f"v{promoted.version} passed {passed} of {len(found.verdicts)} gates and is champion"

@@ -161,7 +161,7 @@ def metric_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
     """Write a markdown table of the verdicts, in their order."""
-    return table(["gate", "outcome", "because"], [[one.gate, one.outcome, one.sentence] for one in verdicts])
+    return table(["outcome", "because", "gate"], [[one.outcome, one.sentence, one.gate] for one in verdicts])
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -123,8 +123,8 @@ def test_a_setting_that_does_not_stand_in_a_gates_name_counts_too(package: Path)
         {"approval": "manual"},
         {"monitoring": {"window": "9d"}},
         {"gates": [GATES[0] | {"kind": "metric"}, *GATES[1:]]},
+        {"gates": [GATES[0] | {"name": "sound"}, *GATES[1:]]},
     ],
-    ids=lambda changed: next(iter(changed)),
 )
 def test_what_no_verdict_hangs_on_leaves_all_of_them_alone(package: Path, changed: dict[str, Any]) -> None:
     own = own_metrics(_spec(), package.name)

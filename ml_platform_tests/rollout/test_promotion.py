@@ -226,3 +226,30 @@ def test_a_former_champion_needs_its_passing_verdicts_too() -> None:
     failed = _evaluation("pass", "fail")
     answer = decide_promotion(CANDIDATE, failed, Live(), GATES, is_named=True, was_champion=True)
     assert isinstance(answer, Refuse)
+
+
+def _of(gate: str, condition: str, verdict: str, judged: str, *, was_champion: bool = False) -> object:
+    """Decide on a verdict of a name and a condition, where the spec has a gate of a name and a condition."""
+    given = _verdict(SECOND).model_copy(update={"gate": verdict, "condition": judged, "bound": 0.0, "basis": "b"})
+    evaluation = _evaluation(verdicts=(given,))
+    demanded = {gate: Demand(bound=0.0, basis="b", condition=condition)}
+    return decide_promotion(CANDIDATE, evaluation, Live(), demanded, is_named=was_champion, was_champion=was_champion)
+
+
+@pytest.mark.parametrize("was_champion", [False, True])
+def test_a_name_that_is_used_again_for_another_condition_has_no_verdict(was_champion: bool) -> None:
+    """Not at the same bound, nor for a rollback: what was judged is the condition."""
+    answer = _of("good", "log_loss_better", "good", "brier_better", was_champion=was_champion)
+    assert isinstance(answer, Refuse)
+    assert answer.reasons[0] == (
+        "Gate good gave no verdict on version 7: the verdict of this name is on another condition: evaluate it again."
+    )
+
+
+def test_a_verdict_stands_when_its_gate_is_renamed() -> None:
+    assert isinstance(_of("better_name", "log_loss_better", "good", "log_loss_better"), Promote)
+
+
+def test_a_verdict_of_before_there_were_names_stands() -> None:
+    """Then what is its condition now was its name."""
+    assert isinstance(_of("beats_champion", "log_loss_better", "log_loss_better", ""), Promote)

@@ -260,3 +260,37 @@ def test_a_worse_model_never_passes_where_a_better_one_fails(
     has_champion = data.draw(st.booleans())
     outcomes = [judge(gate, holdout=one, champion=one if has_champion else None).outcome for one in (first, second)]
     assert ORDER[outcomes[0]] <= ORDER[outcomes[1]]
+
+
+def test_with_confidence_each_baseline_must_be_beaten() -> None:
+    """The best one as estimated is not always the one that is hardest to be sure of."""
+    ends = {"prior": Interval(-0.1, -0.15, -0.05), "last_value": Interval(-0.2, -0.5, 0.1)}
+    gate = Gate(metric="log_loss", versus="baseline", better_by=0, confidence=0.95)
+    baselines = _holdout("log_loss", 0.5, prior=0.6, last_value=0.7)
+    for names, outcome in ((["prior"], "pass"), (["last_value", "prior"], "inconclusive")):
+        rivals = {name: baselines.rivals[name] for name in names}
+        holdout = replace(baselines, rivals=rivals, interval=lambda _, rival, __: ends[str(rival)])
+        verdict = judge(gate, holdout=holdout, champion=None)
+        assert (verdict.outcome, verdict.reference) == (outcome, rivals[names[0]]["log_loss"])
+        assert all(name in verdict.sentence for name in names)
+
+
+@pytest.mark.parametrize(
+    ("value", "better_by", "worse_by"),
+    [(0.6, "fail", "pass"), (math.nextafter(0.6, 1), "fail", "fail"), (math.nextafter(0.6, 0), "pass", "pass")],
+)
+def test_a_margin_of_nothing_is_not_passed_by_rounding(value: float, better_by: str, worse_by: str) -> None:
+    """A model that is equal to a constant does not beat it; one that is worse by a single float is worse."""
+    margins = {"better_by": better_by, "worse_by_at_most": worse_by}
+    for margin, outcome in margins.items():
+        gate = Gate.model_validate({"metric": "log_loss", "versus": "baseline", margin: 0})
+        assert judge(gate, holdout=_holdout("log_loss", value, prior=0.6), champion=None).outcome == outcome
+
+
+@given(st.floats(1e-12, 1e6), st.floats(1.001, 5), st.sampled_from(["better_by", "worse_by_at_most"]))
+def test_rounding_is_a_share_of_the_margin_whatever_the_unit(margin: float, times: float, name: str) -> None:
+    """An error in kilometres and one in microns are judged alike."""
+    gate = Gate.model_validate({"metric": "rmse", "versus": "baseline", name: margin})
+    reference = 10 * margin
+    off = -margin / times if name == "better_by" else margin * times
+    assert judge(gate, holdout=_holdout("rmse", reference + off, prior=reference), champion=None).outcome == "fail"

@@ -48,4 +48,4 @@ def test_a_metric_table_shows_a_dash_for_what_is_not_defined() -> None:
 def test_a_verdict_table_keeps_a_vertical_bar_in_its_cell() -> None:
     """One line for each verdict."""
     verdict = Verdict(gate="g", outcome="fail", sentence="a|b", value=1.0, bound=0.5, reference=None, rows=9)
-    assert verdict_table([verdict]).splitlines()[2:] == ["| g | fail | a\\|b |"]
+    assert verdict_table([verdict]).splitlines()[2:] == ["| fail | a\\|b | g |"]

@@ -263,7 +263,7 @@ def test_a_failure_is_told_first(outcome: str, said: str) -> None:
     """In the banner, and in the card's limits."""
     facts = _least(evaluation=_evaluation(verdicts=(_verdict(outcome),)))
     assert said in Page(render_report(facts)).text
-    assert f"- Gate log_loss_at_most_0_65: {outcome}. Seen." in write_card(facts)
+    assert f"- {outcome.capitalize()}: Seen. (gate log_loss_at_most_0_65)" in write_card(facts)
 
 
 def test_several_classes_have_a_matrix() -> None:

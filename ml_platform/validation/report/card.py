@@ -125,4 +125,4 @@ def _limits(facts: Facts) -> Iterator[str]:
         yield f"- Its training rows have moved away from the champion's in {', '.join(drifted[:10])}."
     for verdict in evaluation.verdicts:
         if verdict.outcome != "pass":
-            yield f"- Gate {verdict.gate}: {verdict.outcome}. {verdict.sentence}"
+            yield f"- {verdict.outcome.capitalize()}: {verdict.sentence} (gate {verdict.gate})"

@@ -41,6 +41,8 @@ def metrics_section(facts: Facts) -> Section:
         "last_value": "baseline: last value",
     }
     note = "Below a number stands its 95 % interval." if evaluation.intervals else "No intervals were taken."
+    if evaluation.day_intervals:
+        note += f" Rows of one day have much in common: over days stands that of {evaluation.days} days, kept whole."
     lead = f"All models on the same holdout of {evaluation.rows:,} rows, which no fit and no tuning has seen."
     if (duel := facts.scores.get("champion")) is not None and len(duel.labels) < evaluation.rows:
         note += f" The champion is measured on the {len(duel.labels):,} rows that it was not trained on."
@@ -65,7 +67,9 @@ def _value(facts: Facts, model: str, name: str) -> Cell:
         best = min(rivals, key=lambda rival: worse_by(name, rival, 0.0))
         worse = worse_by(name, value, best)
         tone = "good" if worse < 0 else "unsure" if worse > 0 else "plain"
-    return Cell(number(value), _bounds(facts.evaluation.intervals.get(model, {}).get(name)), tone)
+    by_rows = _bounds(facts.evaluation.intervals.get(model, {}).get(name))
+    by_days = _bounds(facts.evaluation.day_intervals.get(model, {}).get(name))
+    return Cell(number(value), f"{by_rows}; over days {by_days}" if by_days else by_rows, tone)
 
 
 def _bounds(bounds: Bounds | None) -> str:
@@ -78,17 +82,20 @@ def gates_section(facts: Facts) -> Section:
     rows = [_verdict_row(verdict) for verdict in verdicts]
     passed = sum(verdict.outcome == "pass" for verdict in verdicts)
     lead = f"{passed} of {len(verdicts)} gates passed. The endpoint follows only a version that passes all of them."
-    header = ["gate", "verdict", "because", "value", "bound", "reference", "rows"]
+    header = ["verdict", "because", "gate", "value", "bound", "reference", "rows", "over rows", "over days"]
     return Section("Gates", lead, [Table(header, rows, words=3)] if rows else [Text("No gate gave a verdict.")])
 
 
 def _verdict_row(verdict: Verdict) -> list[Cell]:
     numbers = cells(number(verdict.value), number(verdict.bound), number(verdict.reference), f"{verdict.rows:,}")
+    over_days = "" if verdict.days is None else f"{verdict.days} days"
     return [
-        Cell(verdict.gate),
         Cell(verdict.outcome, tone=TONES[verdict.outcome]),
         Cell(verdict.sentence),
+        Cell(verdict.gate),
         *numbers,
+        Cell(_bounds(verdict.by_rows) or NONE),
+        Cell(_bounds(verdict.by_days) or NONE, over_days),
     ]
 
 
