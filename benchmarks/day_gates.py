@@ -71,16 +71,15 @@ def load_world(last: str = "2013-12-01") -> World:
     flights, features = _flights()
     day = flights["day"]
     old = _fit(features, flights, day < "2013-03-01")
-    champion = pd.Series(np.nan, index=flights.index)
+    champion = np.full(len(flights), np.nan)
     for start in pd.date_range("2013-03-01", last, freq="MS"):
-        is_asked = (day >= str(start.date())) & (day < str((start + pd.offsets.MonthBegin()).date()))
+        is_asked = ((day >= str(start.date())) & (day < str((start + pd.offsets.MonthBegin()).date()))).to_numpy()
         first = str((start - pd.Timedelta(days=FIT_DAYS)).date())
-        champion[is_asked] = _fit(features, flights, (day >= first) & (day < str(start.date()))).predict(
-            features[is_asked]
-        )
-    known = champion.notna()
+        model = _fit(features, flights, (day >= first) & (day < str(start.date())))
+        champion[is_asked] = np.asarray(model.predict(features[is_asked]))
+    known = np.isfinite(champion)
     return World(
-        flights["is_late"][known].astype(float).to_numpy(), champion[known].to_numpy(),
+        np.asarray(flights["is_late"][known], dtype=np.float64), champion[known],
         np.asarray(old.predict(features[known])), pd.factorize(day[known])[0].astype(np.intp),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Generated rides for drafted gates: what `new` drafts of them, honest retrains as of many days, and spoiled models."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ class Drafted:
     predicted: Predicted
     made: Draft
     rows: pl.DataFrame
+    a_day: int
 
     @property
     def gates(self) -> list[Gate]:
@@ -89,7 +90,7 @@ class Drafted:
     @property
     def last(self) -> int:
         """The last day for which there is a model, counted from the first ride."""
-        return (self.made.span.as_of - START.date()).days
+        return len(self.rows) // self.a_day
 
     @property
     def first(self) -> int:
@@ -145,13 +146,14 @@ class Drafted:
         )  # fmt: skip
 
 
-def drafted(predicted: Predicted, folder: Path, *, days: int, a_day: int, seed: int) -> Drafted:
-    """Draft a pipeline of generated rides, from a file of them."""
-    rows = rides(predicted, days, a_day, seed)
+def drafted(predicted: Predicted, folder: Path, *, days: int, a_day: int, seed: int, later: int = 0) -> Drafted:
+    """Draft a pipeline from a file of the rides of some days; later ones of the same world are still to come."""
+    rows = rides(predicted, days + later, a_day, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    rows.with_columns(pl.col("at").dt.strftime("%Y-%m-%d %H:%M:%S")).write_csv(folder / "rides.csv")
+    known = rows.head(days * a_day).with_columns(pl.col("at").dt.strftime("%Y-%m-%d %H:%M:%S"))
+    known.write_csv(folder / "rides.csv")
     said = wanted(data=str(folder / "rides.csv"), time="at", known_after="0h", **SAID[predicted])
-    return Drafted(predicted, draft("rides", said, read_sample(said, folder)), rows)
+    return Drafted(predicted, draft("rides", said, read_sample(said, folder)), rows, a_day)
 
 
 def honest(world: Drafted, step: int) -> Iterator[tuple[Fitted, FloatArray | None]]:
@@ -172,9 +174,7 @@ def spoiled(world: Drafted, day: int) -> Iterator[tuple[str, FloatArray, Fitted]
     is_holdout = parts["part"] == "holdout"
     shuffled = shuffled.with_columns(label=pl.when(is_holdout).then(parts["label"]).otherwise(pl.col("label")))
     yield "fitted on shuffled labels", world.fit(shuffled).predictions, fitted
-    span = world.made.span
-    days, a_day = (world.rows["at"].max() - START).days + 1, len(parts) // (span.train + 2 * span.held_out)  # type: ignore[operator]
-    turned = rides(world.predicted, days, a_day, seed=day, turned=-0.3)
+    turned = rides(world.predicted, world.last, world.a_day, seed=day, turned=-0.3)
     stale = world.fit(world.parts(day, turned))
     yield "fitted on a stale world", stale.predict(fitted.holdout), fitted
     yield "shuffled predictions", rng.permutation(fitted.predictions, axis=0), fitted
@@ -188,6 +188,7 @@ def _binary(predictions: FloatArray, fitted: Fitted) -> Iterator[tuple[str, Floa
     yield "turned round", 1 - predictions
     yield "a constant worse than the prior", np.minimum(prior + 0.1, 0.99)
     yield "ranked well, too sure", 1 / (1 + np.exp(-2.2 * logits))
+    yield "ranked well, hopelessly sure", 1 / (1 + np.exp(-8 * logits))
     yield "ranked well, too high", 1 / (1 + np.exp(-logits - 0.8))
     yield "ranked well, too flat", 1 / (1 + np.exp(-logits.mean() - 0.3 * (logits - logits.mean())))
 
@@ -209,8 +210,3 @@ def _regression(predictions: FloatArray, fitted: Fitted) -> Iterator[tuple[str, 
     yield "too low", predictions - spread
     yield "of another level", predictions + np.quantile(fitted.labels - predictions, 0.25)
     yield "too flat", middle + 0.3 * (predictions - middle)
-
-
-def without_days(fitted: Fitted) -> Fitted:
-    """Return the same, all asked for on one day."""
-    return replace(fitted, at=np.full_like(fitted.at, fitted.at[0]))

@@ -33,7 +33,7 @@ flight_cancellations/weather | week | - | - | deltalake python
 flight_delays/candidate | day | training_set | - | lightgbm mlflow
 flight_delays/drift | day | endpoint features[-7..-1] | inputs_not_drifted | numpy polars
 flight_delays/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
-flight_delays/evaluation | day | candidate training_set | beats_baselines! log_loss_at_most_0_65! not_too_good_to_be_true! not_worse_than_champion! not_worse_than_champion_newest! not_worse_than_champion_per_carrier! | mlflow scikitlearn
+flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65! log_loss_beats_baselines! not_much_worse_with_confidence! not_too_good_to_be_true! not_worse_than_champion! not_worse_than_champion_newest! not_worse_than_champion_per_carrier! roc_auc_beats_baselines! | mlflow scikitlearn
 flight_delays/features | day | planes validated[-15..0] weather[-1..0] | - | deltalake polars
 flight_delays/planes | - | - | - | deltalake python
 flight_delays/raw | day | - | - | deltalake pandas python

@@ -1,6 +1,7 @@
 """A new pipeline loads before it is there, by the command and by Dagster; what is refused leaves nothing."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from ml_platform.authoring.levels import LEVELS, parts_of, require_written
 from ml_platform.cli import app
 from ml_platform.contracts.errors import NotEnoughRows, PlatformError, SourceUnreadable, SpecError
+from ml_platform.contracts.spec import Gate
 from ml_platform.orchestration import MLPipeline
 from ml_platform.orchestration.new_pipeline import new_pipeline
 from ml_platform.orchestration.resolution import resolve
@@ -80,6 +82,26 @@ def test_a_number_becomes_a_regression(project: Path) -> None:
     made, _ = new_pipeline("parcels", said(target="hours"), project / "mine" / "defs")
     assert made.task == "regression"
     assert {gate.get("metric", gate.get("kind")) for gate in _spec(project)["gates"]} == {"rmse", "mae", "served"}  # type: ignore[attr-defined]
+
+
+def test_a_quantile_of_a_number_is_predicted_where_it_is_asked_for(project: Path) -> None:
+    """Its gates compare the pinball loss; what has no quantiles is refused."""
+    new_pipeline("parcels", said(target="hours", quantile=0.9), project / "mine" / "defs")
+    spec = resolve(_spec(project), project / "mine" / "defs" / "parcels" / "defs.yaml", "parcels").spec
+    assert spec.quantile == 0.9
+    assert [(gate.name, gate.metric) for gate in spec.gates if isinstance(gate, Gate)] == [
+        ("beats_baselines", "pinball"),
+        ("not_worse_than_champion", "pinball"),
+    ]
+    with pytest.raises(SpecError, match=r"--quantile 0.9: got a binary target"):
+        new_pipeline("others", said(quantile=0.9), project / "mine" / "defs")
+
+
+def test_the_text_says_where_each_margin_comes_from(project: Path) -> None:
+    new_pipeline("parcels", said(), project / "mine" / "defs")
+    text = (project / "mine" / "defs" / "parcels" / "defs.yaml").read_text()
+    [line] = [line for line in text.splitlines() if "log_loss, versus: champion" in line]
+    assert re.search(r"# the margin: (1 %|twice the spread) .* on 460 sampled rows", line), line
 
 
 def test_a_column_may_tell_when_the_target_became_known(project: Path) -> None:
