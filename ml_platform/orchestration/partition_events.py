@@ -62,6 +62,11 @@ class PartitionLog:
         """The step's instance."""
         return self.step.instance
 
+    @property
+    def partition_keys(self) -> tuple[str, ...]:
+        """None: the step's own partitions are another stage's, so that each of this one is logged by itself."""
+        return ()
+
 
 StageContext = dg.AssetExecutionContext | PartitionLog
 

@@ -157,8 +157,9 @@ class MlflowStore:
     def amend(self, version: ModelVersion, old: str, new: str) -> None:
         """Replace a text in the description of a version; does nothing where either is gone."""
         for each in self._search(version.pipeline):
-            if each.tags.get("digest") == version.digest and old in (each.description or ""):
-                self._client.update_model_version(each.name, each.version, each.description.replace(old, new))
+            text = each.description or ""
+            if each.tags.get("digest") == version.digest and old in text:
+                self._client.update_model_version(each.name, str(each.version), text.replace(old, new))
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version."""
