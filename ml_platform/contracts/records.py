@@ -230,7 +230,8 @@ class Evaluation(Record):
     What is measured of a refitted candidate is its judged fit; `served_fit` tells what was seen of the one that serves,
     and `champion_fits` compares the champion's two on rows that are new to both. `intervals` has the bounds of the
     metrics for which they were taken, `day_intervals` the same with the rows of each of the `days` kept together,
-    `threshold` the probability from which on a binary model says yes.
+    `threshold` the probability from which on a binary model says yes. `alert` is a sentence where the candidate was
+    refused and the champion itself loses to a baseline.
     """
 
     pipeline: str
@@ -248,6 +249,7 @@ class Evaluation(Record):
     threshold: float | None = None
     served_fit: ServedFit | None = None
     champion_fits: FitComparison | None = None
+    alert: str = ""
     verdicts: tuple[Verdict, ...]
 
     @property

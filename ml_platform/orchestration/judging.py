@@ -21,12 +21,14 @@ from ml_platform.orchestration.member_files import member_predictors
 from ml_platform.orchestration.metadata import picture
 from ml_platform.orchestration.outcomes import class_by_class, outcomes
 from ml_platform.orchestration.packaging import rows_digest
+from ml_platform.orchestration.partitions import partitions_def
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.rival import open_rival
 from ml_platform.orchestration.serving_gate import served_verdicts
 from ml_platform.orchestration.strongest import strongest_alone
 from ml_platform.registry.bundle import Bundle, FitName, open_bundle
 from ml_platform.scoring.classes import Class
+from ml_platform.validation.alerts import champion_alert
 from ml_platform.validation.evaluation import evaluate
 from ml_platform.validation.measure import THRESHOLD, FloatArray
 from ml_platform.validation.metrics import score
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ml_platform.serving.predictor import Predictor
 
 ATTEMPTS_AT_MOST = 5
+CHAMPION_CHECK = "champion_beats_baselines"
 FITS: tuple[FitName, FitName] = ("judged", "served")
 
 
@@ -88,7 +91,29 @@ class Judged:
                 },
             )
             for verdict in self.evaluation.verdicts
-        ]
+        ] + [self._champion_check()]
+
+    def _champion_check(self) -> dg.AssetCheckResult:
+        """Raise an alert where the candidate was refused and what serves loses to a constant; it stops no run."""
+        alert = self.evaluation.alert
+        if alert:
+            dg.get_dagster_logger().error(f"ALERT: the candidate was refused, and {alert}")
+        return dg.AssetCheckResult(
+            check_name=CHAMPION_CHECK,
+            passed=not alert,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=alert or "Nothing says that the champion loses to a baseline while its successor is refused.",
+        )
+
+
+def champion_check_spec(pipeline: Pipeline) -> dg.AssetCheckSpec:
+    """Declare the check on what serves while a candidate is refused."""
+    return dg.AssetCheckSpec(
+        CHAMPION_CHECK,
+        asset=[pipeline.name, "evaluation"],
+        partitions_def=partitions_def(pipeline),
+        description="An alert: a candidate was refused while the champion itself loses to a baseline. Blocks nothing.",
+    )
 
 
 def candidate_of(models: ModelStore, pipeline: Pipeline, as_of: str | None) -> ModelVersion:
@@ -164,6 +189,9 @@ def judge_candidate(
     evaluation = evaluation.model_copy(
         update={"verdicts": verdicts, "metrics": metrics, "served_fit": served_fit, "champion_fits": fits}
     )
+    if evaluation.outcome != "pass":
+        alert = champion_alert(labels, champion, baselines, measure, spec.loss)
+        evaluation = evaluation.model_copy(update={"alert": alert})
     predictions = {"candidate": candidate}
     if champion is not None and champion.predictions is not None:
         predictions["champion"] = champion.predictions

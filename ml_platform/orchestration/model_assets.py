@@ -15,7 +15,13 @@ from ml_platform.orchestration.as_ofs import for_each_as_of, moves_endpoint
 from ml_platform.orchestration.demands import demands
 from ml_platform.orchestration.endpoint_events import follow
 from ml_platform.orchestration.fitting import fit_candidate, stability_check, stability_check_spec
-from ml_platform.orchestration.judging import asked_version, candidate_of, judge_candidate, record_evaluation
+from ml_platform.orchestration.judging import (
+    asked_version,
+    candidate_of,
+    champion_check_spec,
+    judge_candidate,
+    record_evaluation,
+)
 from ml_platform.orchestration.metadata import version_links
 from ml_platform.orchestration.mlflow_run import experiment_of
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
@@ -96,7 +102,8 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
                 description="A gate: the endpoint follows only versions that pass it.",
             )
             for gate in gates
-        ],
+        ]
+        + [champion_check_spec(pipeline)],
     )
     def evaluation(
         context: dg.AssetExecutionContext,
