@@ -7,9 +7,9 @@ import polars as pl
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import Champion, champion
+from ml_platform.orchestration.deployed_bundle import champion_bundle
 from ml_platform.orchestration.holdout_rows import newest_of_holdout, raw_and_offline
 from ml_platform.orchestration.resolution import Pipeline
-from ml_platform.registry.bundle import open_bundle
 from ml_platform.validation.served import DIFFERENCE_AT_MOST
 
 ROWS = 200
@@ -46,7 +46,6 @@ def serves_offline_predictions(pipeline: Pipeline) -> dg.AssetChecksDefinition:
 def _offline(pipeline: Pipeline, present: Champion, lake: Lake, models: ModelStore) -> tuple[pl.DataFrame, np.ndarray]:
     from ml_platform.serving.predictor import Predictor
 
-    version = models.version(pipeline.name, present.version)
-    predictor = Predictor.load(open_bundle(models.bundle(version), present.digest))
+    predictor = Predictor.load(champion_bundle(pipeline.name, present, models))
     rows = lake.read(pipeline.table("training_set"), [present.as_of])
     return raw_and_offline(pipeline, lake, predictor, newest_of_holdout(rows, ROWS))

@@ -19,6 +19,7 @@ from ml_platform.ledger.folds import promotions
 from ml_platform.monitoring.drift import compare
 from ml_platform.monitoring.profiles import Profile
 from ml_platform.orchestration.approval import how_to_answer
+from ml_platform.orchestration.deployed_bundle import champion_bundle
 from ml_platform.orchestration.evidence import Evidence, checklist
 from ml_platform.orchestration.judging import Judged
 from ml_platform.orchestration.resolution import Pipeline
@@ -93,7 +94,7 @@ def _rival(
     found = next((each for each in promotions(decisions) if each.version == evaluation.champion), None)
     if found is None or "champion" not in evaluation.metrics:
         return None
-    return found.as_of, open_bundle(models.bundle(models.version(pipeline.name, found.version)), found.digest)
+    return found.as_of, champion_bundle(pipeline.name, found, models)
 
 
 def _scores(

@@ -12,9 +12,9 @@ from ml_platform.contracts.errors import PlatformError
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import FitComparison, ModelVersion
 from ml_platform.ledger.folds import Champion
+from ml_platform.orchestration.deployed_bundle import champion_bundle
 from ml_platform.orchestration.outcomes import Outcomes
 from ml_platform.orchestration.resolution import Pipeline
-from ml_platform.registry.bundle import open_bundle
 from ml_platform.validation.evaluation import ChampionScores
 from ml_platform.validation.gates import ROWS_AT_LEAST
 from ml_platform.validation.measure import Measure
@@ -84,13 +84,12 @@ class Rival:
 
 
 def open_rival(pipeline: Pipeline, champion: Champion, models: ModelStore) -> Rival:
-    """Open a champion; a version or bundle that is gone or damaged is told, and the evaluation goes on."""
+    """Open a champion by its digest; a bundle that is gone or damaged is reported, and the evaluation goes on."""
 
     def opened() -> tuple["Predictor", "Predictor | None"]:
         from ml_platform.serving.predictor import Predictor
 
-        version = models.version(pipeline.name, champion.version)
-        bundle = open_bundle(models.bundle(version), version.digest)
+        bundle = champion_bundle(pipeline.name, champion, models)
         return Predictor.load(bundle), Predictor.load(bundle, "judged") if bundle.is_refit else None
 
     found, because = _tried(opened)
