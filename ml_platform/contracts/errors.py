@@ -28,6 +28,7 @@ is a value (a verdict, a step), not an error.
     │   └── NotReproducible      a version cannot be fitted again       (RuntimeError)
     ├── LedgerError
     │   ├── LedgerConflict       somebody else appended first           (RuntimeError)
+    │   ├── IdentityConflict     one number would name two models       (ValueError)
     │   └── LedgerDamaged        the hash chain is broken               (ValueError)
     ├── RolloutError
     │   ├── PromotionRefused     a version may not become champion      (ValueError)
@@ -163,6 +164,10 @@ class LedgerError(PlatformError):
 
 class LedgerConflict(LedgerError, RuntimeError):
     """Another writer appended first; read again and decide again."""
+
+
+class IdentityConflict(LedgerError, ValueError):
+    """A version's number names another digest in the ledger."""
 
 
 class LedgerDamaged(LedgerError, ValueError):

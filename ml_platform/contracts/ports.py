@@ -42,10 +42,35 @@ class Ledger(Protocol):
 
 
 class ModelStore(Protocol):
-    """Registered versions and their aliases."""
+    """Registered versions and their aliases.
 
-    def register(self, pipeline: str, bundle: Path, *, as_of: str, digest: str, run_id: str) -> ModelVersion:
-        """Register a bundle, or give the version that already holds this very digest."""
+    What is done to a version is done to the registered one of its digest, if its number is another one there; if there
+    is none, VersionNotFound is raised.
+    """
+
+    def register(
+        self,
+        pipeline: str,
+        bundle: Path,
+        *,
+        as_of: str,
+        digest: str,
+        run_id: str,
+        taken: Mapping[int, str] | None = None,
+    ) -> ModelVersion:
+        """Register a bundle, or return the version that already holds this very digest.
+
+        `taken` has the digest of each number that is in use elsewhere: a new version gets a number above all of them,
+        or the one that names its own digest there.
+        """
+        ...
+
+    def listed(self, pipeline: str) -> list[ModelVersion]:
+        """Return every version of a pipeline, by its number and tags there: other people's versions are among them."""
+        ...
+
+    def holds(self, version: ModelVersion) -> bool:
+        """Check whether a bundle of the version's digest is registered, under whatever number and tags."""
         ...
 
     def version(self, pipeline: str, version: int) -> ModelVersion:
@@ -61,7 +86,13 @@ class ModelStore(Protocol):
         ...
 
     def bundle(self, version: ModelVersion) -> Path:
-        """Give a local folder with the version's bundle."""
+        """Return a local folder with the version's bundle, which is found by its digest.
+
+        Raises
+        ------
+        VersionNotFound
+            If no such bundle is registered.
+        """
         ...
 
     def note(self, version: ModelVersion, evaluation: Evaluation) -> None:
@@ -97,12 +128,16 @@ class ModelStore(Protocol):
         ...
 
     def aliases(self, pipeline: str) -> Mapping[str, int]:
-        """Give alias -> version."""
+        """Return the registry's number for each alias."""
         ...
 
 
 class Target(Protocol):
     """Where versions are served."""
+
+    def deployed_bundle(self, pipeline: str, digest: str) -> Path | None:
+        """Return the folder of a deployed bundle; None if it is not deployed, or damaged."""
+        ...
 
     def deploy(self, version: ModelVersion, bundle: Path) -> str:
         """Make the bundle available to servers; gives its place. Idempotent."""

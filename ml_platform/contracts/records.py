@@ -14,6 +14,7 @@ Outcome = Literal["pass", "fail", "inconclusive"]
 FieldType = Literal["string", "int64", "float64", "bool", "timestamp"]
 Instant = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
 DecisionKind = Literal[
+    "registered",
     "evaluated",
     "approved",
     "rejected",
@@ -275,12 +276,15 @@ class Answer(Record):
 
 
 class Decision(Record):
-    """One entry of the ledger; `seq` counts from 1 within a pipeline, `hash` covers it and the hash before."""
+    """One entry of the ledger; `seq` counts from 1 within a pipeline, `hash` covers it and the hash before.
+
+    `kind` is a `DecisionKind`, or one that a later release of the platform writes: readers take it as it is.
+    """
 
     pipeline: str
     seq: int
     at: Instant
-    kind: DecisionKind
+    kind: str
     actor: str
     because: str
     version: int | None

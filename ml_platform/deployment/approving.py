@@ -15,6 +15,7 @@ from ml_platform.contracts.records import Answer, Decision, Demand, ModelVersion
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.deployment.controller import ATTEMPTS_AT_MOST, decide, state_of
 from ml_platform.ledger.folds import answer_of, approval_of, champion, next_seq, promotions
+from ml_platform.ledger.identity import require_one_digest
 from ml_platform.rollout.approval import Approved, Rejected
 from ml_platform.rollout.promotion import AlreadyChampion, Promote, Refuse, Wait
 
@@ -128,6 +129,7 @@ def _answered(
     while True:
         attempts_left -= 1
         decisions = ledger.read(version.pipeline)
+        require_one_digest(decisions, version)
         if (refusal := against(decisions)) is not None:
             raise _refused(version, *refusal)
         payload = {"digest": version.digest, "by": name, "expires_at": expires_at and expires_at.isoformat()}

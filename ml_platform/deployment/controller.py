@@ -1,13 +1,15 @@
 """How a version becomes champion: the order of the steps, and what a crash between any two of them leaves behind.
 
 The bundle goes out first, the ledger entry is the commit point, the alias is decoration that any later call repairs.
+A version that the registry has lost goes on from its deployed bundle.
 What may be promoted is decided in `ml_platform.rollout.promotion`.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from ml_platform.contracts.errors import LedgerConflict, PromotionRefused
+from ml_platform.contracts.errors import LedgerConflict, PromotionRefused, VersionNotFound
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
 from ml_platform.contracts.records import Decision, Demand, ModelVersion
 from ml_platform.contracts.spec.models import Approval
@@ -20,6 +22,7 @@ from ml_platform.ledger.folds import (
     next_seq,
     promotions,
 )
+from ml_platform.ledger.identity import require_one_digest
 from ml_platform.rollout.approval import ApprovalState, approval_state
 from ml_platform.rollout.promotion import AlreadyChampion, Promote, Refuse, Wait, decide_promotion
 
@@ -69,6 +72,10 @@ def promote(
     ------
     PromotionRefused
         With every reason; the refusal stands in the ledger too.
+    IdentityConflict
+        If the candidate's number names another digest in the ledger; nothing is written.
+    VersionNotFound
+        If its bundle is neither deployed nor registered.
     LedgerConflict
         If others kept deciding first.
     """
@@ -76,12 +83,14 @@ def promote(
     while True:
         attempts_left -= 1
         decisions = ledger.read(candidate.pipeline)
+        require_one_digest(decisions, candidate)
         state = state_of(candidate, decisions, approval, now or datetime.now(UTC))
         answer = decide(candidate, decisions, gates, approval=state, is_named=is_named, is_backfill=is_backfill)
         if isinstance(answer, Wait):
             return answer
         if not isinstance(answer, Refuse):
-            target.deploy(candidate, store.bundle(candidate))
+            deployed = target.deployed_bundle(candidate.pipeline, candidate.digest)
+            target.deploy(candidate, deployed or store.bundle(candidate))
         try:
             decisions += _written(answer, candidate, ledger, next_seq(decisions), actor)
         except LedgerConflict:
@@ -90,7 +99,8 @@ def promote(
             continue
         if isinstance(answer, Refuse):
             raise _refused(candidate, answer)
-        store.set_alias(candidate, "champion")
+        with suppress(VersionNotFound):  # the registry lost it; `registry_faults` reports that
+            store.set_alias(candidate, "champion")
         store.drop_alias(candidate, "challenger")
         return promotions(decisions)[0]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from ml_platform.contracts.errors import RequestRejected, ServerUnreachable, ServingError
+from ml_platform.contracts.errors import BundleDamaged, RequestRejected, ServerUnreachable, ServingError
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.ports import Predictions
 from ml_platform.contracts.records import ModelVersion
@@ -42,6 +42,13 @@ class LocalTarget:
         self._home = home
         self._url = url.rstrip("/")
         self._wait_s = wait_s
+
+    def deployed_bundle(self, pipeline: str, digest: str) -> Path | None:
+        """Return the folder of a deployed bundle; None if it is not deployed, or damaged."""
+        try:
+            return open_bundle(self._home.bundles / pipeline / digest, digest).root
+        except BundleDamaged:
+            return None
 
     def deploy(self, version: ModelVersion, bundle: Path) -> str:
         """Copy the bundle to where servers find it; gives its folder. A sound one is left, a damaged one replaced.

@@ -7,10 +7,10 @@ cannot show that its newest decisions were cut off.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from ml_platform.contracts.errors import ContractError, LedgerDamaged
-from ml_platform.contracts.records import Decision
+from ml_platform.contracts.records import Decision, DecisionKind
 
 GENESIS = "0" * 64
 
@@ -57,7 +57,18 @@ def decision_hash(fields: Mapping[str, Any]) -> str:
 
 
 def sealed(fields: Mapping[str, Any]) -> Decision:
-    """Make the decision out of its other fields, with its hash."""
+    """Make a new decision out of its other fields, with its hash.
+
+    Raises
+    ------
+    ContractError
+        If this release of the platform does not write decisions of this kind.
+    """
+    if fields["kind"] not in get_args(DecisionKind):
+        raise ContractError.because(
+            "kind of a decision", got=repr(fields["kind"]), expected=f"one of {', '.join(get_args(DecisionKind))}",
+            hint="add the kind to contracts.records.DecisionKind",
+        )  # fmt: skip
     return Decision.model_validate({**fields, "hash": decision_hash(fields)})
 
 

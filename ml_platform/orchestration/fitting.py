@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from ml_platform.contracts.ports import ModelStore
+from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Ensemble, Fit, PipelineSpec
 from ml_platform.data.lake.tables import Lake
 from ml_platform.data.splits.parts import learnt_until
+from ml_platform.orchestration.candidates import register_candidate
 from ml_platform.orchestration.certifying import require_no_leakage
 from ml_platform.orchestration.freshness import require_current_training_set
 from ml_platform.orchestration.members import join_versions
@@ -91,7 +92,7 @@ def stability_check(fitted: Fitted) -> dg.AssetCheckResult:
 
 
 def fit_candidate(
-    pipeline: Pipeline, lake: Lake, models: ModelStore, mlflow: Any, as_of: str, searching: Searching
+    pipeline: Pipeline, lake: Lake, models: ModelStore, ledger: Ledger, mlflow: Any, as_of: str, searching: Searching
 ) -> Fitted:
     """Fit on the training set of an as-of partition, and register the bundle.
 
@@ -126,7 +127,8 @@ def fit_candidate(
     with TemporaryDirectory() as folder:
         bundle = package(pipeline, lake, as_of, rows, made.fit, made.fits, Path(folder))
         tracked = log_fit(mlflow, pipeline, as_of, rows.parts, made.fits, bundle)
-        version = models.register(pipeline.name, bundle.root, as_of=as_of, digest=bundle.digest, run_id=run.run_id)
+        actor = f"MLflow run {run.run_id}"
+        version = register_candidate(pipeline.name, bundle, models, ledger, run_id=run.run_id, actor=actor)
     learnt = learnt_until(pipeline.spec.split, pipeline.calendar, as_of, is_refit=made.fits.is_refit)
     return Fitted(version, run.experiment_id, made.fits, made.searched, tracked, made.members, len(rows.learnt), learnt)
 

@@ -1,6 +1,7 @@
 """Judging a candidate: which rival it meets, on which rows, and where the verdicts are written down."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from ml_platform.contracts.records import Evaluation, ModelVersion, ServedFit, V
 from ml_platform.contracts.spec import AnyGate, Gate, ServedFitGate, ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
+from ml_platform.ledger.identity import require_one_digest
 from ml_platform.orchestration.demands import demands
+from ml_platform.orchestration.deployed_bundle import version_bundle
 from ml_platform.orchestration.measuring import baseline_thresholds, measure_of
 from ml_platform.orchestration.member_files import member_predictors
 from ml_platform.orchestration.metadata import picture
@@ -26,7 +29,7 @@ from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.rival import open_rival
 from ml_platform.orchestration.serving_gate import served_verdicts
 from ml_platform.orchestration.strongest import strongest_alone
-from ml_platform.registry.bundle import Bundle, FitName, open_bundle
+from ml_platform.registry.bundle import Bundle, FitName
 from ml_platform.scoring.classes import Class
 from ml_platform.validation.alerts import champion_alert
 from ml_platform.validation.evaluation import evaluate
@@ -116,28 +119,6 @@ def champion_check_spec(pipeline: Pipeline) -> dg.AssetCheckSpec:
     )
 
 
-def candidate_of(models: ModelStore, pipeline: Pipeline, as_of: str | None) -> ModelVersion:
-    """Give the newest candidate of an as-of partition, or of the newest one.
-
-    Raises
-    ------
-    VersionNotFound
-        If none was trained.
-    """
-    version = models.newest(pipeline.name, as_of)
-    if version is None:
-        raise VersionNotFound.because(
-            f"{pipeline.name}: candidate as of {as_of or 'any day'}", got="none", expected="a registered version",
-            hint="materialize candidate for this partition first",
-        )  # fmt: skip
-    return version
-
-
-def asked_version(models: ModelStore, pipeline: Pipeline, number: int | None, as_of: str | None) -> ModelVersion:
-    """Give the version asked for by number, else the newest candidate of the partition."""
-    return candidate_of(models, pipeline, as_of) if number is None else models.version(pipeline.name, number)
-
-
 def judge_candidate(
     pipeline: Pipeline, version: ModelVersion, rows: pl.DataFrame, lake: Lake, models: ModelStore, ledger: Ledger
 ) -> Judged:
@@ -153,7 +134,7 @@ def judge_candidate(
     """
     from ml_platform.training.baselines import predict_baselines
 
-    bundle = open_bundle(models.bundle(version), version.digest)
+    bundle = version_bundle(version, models)
     _require_same_rows(bundle, rows, pipeline)
     holdout = rows.filter(pl.col("part") == "holdout")
     decisions, spec = ledger.read(pipeline.name), pipeline.spec
@@ -206,7 +187,9 @@ def record_evaluation(
     because = f"gates say {evaluation.outcome}"
     for attempt in range(ATTEMPTS_AT_MOST):
         try:
-            seq = next_seq(ledger.read(evaluation.pipeline))
+            decisions = ledger.read(evaluation.pipeline)
+            require_one_digest(decisions, version)
+            seq = next_seq(decisions)
             ledger.append(
                 evaluation.pipeline,
                 "evaluated",
@@ -220,6 +203,11 @@ def record_evaluation(
         except LedgerConflict:  # what was measured stays true, whoever else wrote meanwhile
             if attempt == ATTEMPTS_AT_MOST - 1:
                 raise
+    with suppress(VersionNotFound):  # the registry lost it; `registry_faults` reports that
+        _show(evaluation, version, ledger, models)
+
+
+def _show(evaluation: Evaluation, version: ModelVersion, ledger: Ledger, models: ModelStore) -> None:
     models.note(version, evaluation)
     present = champion(ledger.read(evaluation.pipeline))
     if evaluation.outcome == "pass" and (present is None or version.as_of > present.as_of):

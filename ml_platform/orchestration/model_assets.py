@@ -12,16 +12,11 @@ from ml_platform.contracts.spec import member_stage
 from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
 from ml_platform.orchestration.as_ofs import for_each_as_of, moves_endpoint
+from ml_platform.orchestration.candidates import asked_version, candidate_of
 from ml_platform.orchestration.demands import demands
 from ml_platform.orchestration.endpoint_events import follow
 from ml_platform.orchestration.fitting import fit_candidate, stability_check, stability_check_spec
-from ml_platform.orchestration.judging import (
-    asked_version,
-    candidate_of,
-    champion_check_spec,
-    judge_candidate,
-    record_evaluation,
-)
+from ml_platform.orchestration.judging import champion_check_spec, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
 from ml_platform.orchestration.mlflow_run import experiment_of
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
@@ -64,13 +59,14 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         config: CandidateConfig,
         lake: dg.ResourceParam[Lake],
         models: dg.ResourceParam[ModelStore],
+        ledger: dg.ResourceParam[Ledger],
         studies: dg.ResourceParam[Studies],
         mlflow: dg.ResourceParam[Any],
     ) -> dg.MaterializeResult:
         searching = begin_searching(context, config, pipeline, studies)
 
         def fit(as_of: str) -> dg.MaterializeResult:
-            fitted = fit_candidate(pipeline, lake, models, mlflow, as_of, searching)
+            fitted = fit_candidate(pipeline, lake, models, ledger, mlflow, as_of, searching)
             return dg.MaterializeResult(metadata=fitted.metadata(pipeline), check_results=[stability_check(fitted)])
 
         return for_each_as_of(context, fit, pipeline=pipeline, mlflow=mlflow)
@@ -115,7 +111,8 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
         actor, is_blocking = f"dagster run {context.run.run_id}", moves_endpoint(context, pipeline)
 
         def evaluate(as_of: str) -> dg.MaterializeResult:
-            version, rows = candidate_of(models, pipeline, as_of), read_training_set(pipeline, lake, as_of)
+            version = candidate_of(models, ledger.read(pipeline.name), pipeline.name, as_of)
+            rows = read_training_set(pipeline, lake, as_of)
             judged = judge_candidate(pipeline, version, rows, lake, models, ledger)
             record_evaluation(judged.evaluation, version, ledger, models, actor=actor)
             links = version_links(version, experiment_of(mlflow, version)) | log_evaluation(
@@ -149,7 +146,8 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
         target: dg.ResourceParam[Target],
     ) -> Iterator[dg.MaterializeResult | dg.AssetObservation]:
         run = context.run
-        version = asked_version(models, pipeline, config.version, run.tags.get("dagster/partition"))
+        decisions, as_of = ledger.read(pipeline.name), run.tags.get("dagster/partition")
+        version = asked_version(models, decisions, pipeline.name, config.version, as_of)
         asked: dict[str, Any] = {"is_named": config.version is not None, "is_backfill": "dagster/backfill" in run.tags}
         actor = f"dagster run {run.run_id}"
         asked |= {"gates": gates, "approval": pipeline.spec.approval}

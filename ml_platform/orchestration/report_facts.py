@@ -19,12 +19,12 @@ from ml_platform.ledger.folds import promotions
 from ml_platform.monitoring.drift import compare
 from ml_platform.monitoring.profiles import Profile
 from ml_platform.orchestration.approval import how_to_answer
-from ml_platform.orchestration.deployed_bundle import champion_bundle
+from ml_platform.orchestration.deployed_bundle import champion_bundle, version_bundle
 from ml_platform.orchestration.evidence import Evidence, checklist
 from ml_platform.orchestration.judging import Judged
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry import bundle as files
-from ml_platform.registry.bundle import Bundle, open_bundle
+from ml_platform.registry.bundle import Bundle
 from ml_platform.rollout.approval import ApprovalState, Waiting
 from ml_platform.validation.report.facts import Day, Explanation, Facts, Part, Scores
 
@@ -39,7 +39,7 @@ def gather(
 ) -> Facts:  # fmt: skip
     """Gather all that a report tells, as plain values."""
     spec, evaluation, now = pipeline.spec, judged.evaluation, datetime.now(UTC)
-    bundle = open_bundle(models.bundle(version), version.digest)
+    bundle = version_bundle(version, models)
     holdout = rows.filter(pl.col(PART) == "holdout")
     rival = _rival(pipeline, decisions, evaluation, models)
     drift, drift_note = _drift(pipeline, rows, rival)

@@ -3,11 +3,13 @@
 Both are artifacts of the MLflow run that evaluated; the Dagster UI and the version in the registry point there.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from ml_platform.contracts.errors import VersionNotFound
 from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import Evaluation, ModelVersion
 from ml_platform.data.lake.tables import Lake
@@ -47,7 +49,8 @@ def report_candidate(
     run = mlflow.active_run().info
     page = f"#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts"
     place = f"{mlflow_ui_url()}/{page}"
-    models.describe(version, f"[Report]({page}/{REPORT})\n\n{card}")  # read in MLflow's UI, wherever that is
+    with suppress(VersionNotFound):  # the registry lost it; `registry_faults` reports that
+        models.describe(version, f"[Report]({page}/{REPORT})\n\n{card}")  # read in MLflow's UI, wherever that is
     compared = _note_on_champion(judged.evaluation, models)
     return {
         "report": dg.MetadataValue.url(f"{place}/{REPORT}"),

@@ -1,6 +1,7 @@
 """Versions and aliases in MLflow's model registry; each version is a standard MLflow model that carries its bundle.
 
-A version is known by its bundle's digest: registering the same content again gives the version that is there.
+A version is its bundle's digest: registering the same content again gives the version that is there, and whatever is
+done to a version is done to the registered one of this content, whatever its number and tags say by now.
 """
 
 import json
@@ -8,13 +9,24 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.contracts.errors import BundleDamaged, RegistryError, VersionNotFound
+from ml_platform.contracts.errors import BundleDamaged, VersionNotFound
 from ml_platform.contracts.records import Certificate, Evaluation, ModelVersion, SignatureField
+from ml_platform.registry import registration
 from ml_platform.registry.bundle import DECISION, EXAMPLE, MODEL, SIGNATURE, Bundle, copy_bundle, open_bundle
+from ml_platform.registry.registered_versions import (
+    AS_OF,
+    BUNDLE,
+    DIGEST,
+    RegisteredVersions,
+    keeping,
+    not_registered,
+    number_of,
+)
 from ml_platform.registry.run_files import read_run_file
 
 if TYPE_CHECKING:
@@ -22,7 +34,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 MLFLOW_TYPES = {"string": "string", "int64": "long", "float64": "double", "bool": "boolean", "timestamp": "datetime"}
-BUNDLE = "bundle"
 ENVIRONMENT = "environment.json"
 DESCRIPTION_AT_MOST = 5000  # characters that MLflow's tables hold
 
@@ -45,17 +56,45 @@ class MlflowStore:
     cache: Path
     loader: Path
 
-    def register(self, pipeline: str, bundle: Path, *, as_of: str, digest: str, run_id: str) -> ModelVersion:
-        """Register a bundle under the MLflow run, or give the version that already holds this very digest."""
-        known = [version for version in self._search(pipeline) if version.tags.get("digest") == digest]
-        if known:
-            return _record(max(known, key=lambda version: int(version.version)))
-        model = self._log(open_bundle(bundle, digest), run_id)
-        self._ensure_model(pipeline)
-        created = self._client.create_model_version(
-            pipeline, model.model_uri, run_id=run_id, tags={"as_of": as_of, "digest": digest}, model_id=model.model_id
-        )
-        return _record(created)
+    def register(
+        self,
+        pipeline: str,
+        bundle: Path,
+        *,
+        as_of: str,
+        digest: str,
+        run_id: str,
+        taken: Mapping[int, str] | None = None,
+    ) -> ModelVersion:
+        """Register a bundle under the MLflow run, or return the version that already holds this very bundle.
+
+        Parameters
+        ----------
+        taken : mapping of int to str, optional
+            The digest that each number names in the ledger; a new version gets its own number there, or a higher one.
+        """
+        used = dict(taken or {})
+        own = next((number for number, named in used.items() if named == digest), 0)
+        asked = ModelVersion(pipeline=pipeline, version=own, digest=digest, as_of=as_of, run_id=run_id)
+        with registration.one_at_a_time(self.cache.parent / "locks" / f"{pipeline}.lock"):
+            version = registration.choose(self._registry.find_all(asked), digest, used)
+            if version is None:
+                version = self._create(open_bundle(bundle, digest), asked, used)
+            registration.repair_tags(self._client, version, {AS_OF: as_of, DIGEST: digest})
+        return _record(version).model_copy(update={AS_OF: as_of, DIGEST: digest})
+
+    def _create(self, bundle: Bundle, asked: ModelVersion, taken: Mapping[int, str]) -> "MlflowVersion":
+        client, model, run_id = self._client, self._log(bundle, asked.run_id), asked.run_id
+        registration.ensure_model(client, asked.pipeline)
+        tags = {AS_OF: asked.as_of, DIGEST: asked.digest}
+
+        def create() -> "MlflowVersion":
+            return client.create_model_version(
+                asked.pipeline, model.model_uri, run_id=run_id, tags=tags, model_id=model.model_id
+            )
+
+        created = registration.create_free(client, create, asked.digest, taken)
+        return registration.settle(client, created, self._registry.find_all(asked), asked.digest, taken)
 
     def version(self, pipeline: str, version: int) -> ModelVersion:
         """Give one version.
@@ -65,7 +104,7 @@ class MlflowStore:
         VersionNotFound
             If there is none of that number.
         """
-        found = {int(each.version): each for each in self._search(pipeline)}
+        found = {int(each.version): each for each in self._registry.search(pipeline)}
         if version not in found:
             raise VersionNotFound.because(
                 f"{pipeline} version",
@@ -77,14 +116,28 @@ class MlflowStore:
 
     def versions(self, pipeline: str, as_of: str) -> list[ModelVersion]:
         """Give the versions of an as-of partition, the newest first."""
-        found = [_record(each) for each in self._search(pipeline)]
+        found = [_record(each) for each in self._registry.search(pipeline)]
         return sorted((each for each in found if each.as_of == as_of), key=lambda each: -each.version)
 
     def newest(self, pipeline: str, as_of: str | None = None) -> ModelVersion | None:
         """Give the newest version of an as-of partition; without one, that of the newest as-of."""
-        found = [_record(each) for each in self._search(pipeline)]
+        found = [_record(each) for each in self._registry.search(pipeline)]
         wanted = [each for each in found if as_of in (None, each.as_of)]
         return max(wanted, key=lambda each: (each.as_of, each.version), default=None)
+
+    def listed(self, pipeline: str) -> list[ModelVersion]:
+        """Return every version of a pipeline by its number and tags there: other people's versions are among them.
+
+        Raises
+        ------
+        RegistryError
+            If MLflow cannot be read.
+        """
+        return [_record(each) for each in self._registry.listed(pipeline)]
+
+    def holds(self, version: ModelVersion) -> bool:
+        """Check whether a bundle of the version's digest is registered, under whatever number and tags."""
+        return self._registry.find(version) is not None
 
     def registered(self) -> list[ModelVersion]:
         """Give every version of every pipeline.
@@ -94,45 +147,33 @@ class MlflowStore:
         RegistryError
             If MLflow cannot be read; a database that is not there counts as that, not as an empty one.
         """
-        from mlflow.exceptions import MlflowException
-
-        path = Path(self.url.removeprefix("sqlite:///"))
-        try:
-            if self.url.startswith("sqlite:") and not path.exists():
-                raise MlflowException(f"no database at {path}")
-            return [_record(each) for each in self._search() if each.tags.get("digest")]
-        except MlflowException as error:
-            raise RegistryError.because(
-                "MLflow", got=str(error).splitlines()[0], expected="the registered versions",
-                hint="check MLFLOW_TRACKING_URI and --home, and that the server runs",
-            ) from None  # fmt: skip
+        return [record for each in self._registry.listed() if (record := _record(each)).digest]
 
     def bundle(self, version: ModelVersion) -> Path:
-        """Give a local folder with the version's bundle: downloaded once, and again if damaged; verified each time.
+        """Return a local folder with the version's bundle: downloaded once, and again if damaged; verified each time.
 
         Raises
         ------
+        VersionNotFound
+            If no registered version may be it.
         BundleDamaged
             If what the registry holds is not what was registered.
         """
-        import mlflow.artifacts
-
         place = self.cache / version.digest
         with suppress(BundleDamaged):  # or not there yet
             return open_bundle(place, version.digest).root
-        self.cache.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self.cache, prefix=".staged-") as staged:
-            kept = self._client.get_model_version_download_uri(version.pipeline, str(version.version))
-            source = f"{kept}/artifacts/{BUNDLE}"  # a models:/ address would be looked up in MLflow's default registry
-            found = mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=staged, tracking_uri=self.url)
-            copy_bundle(open_bundle(Path(found), version.digest), place)
-        return place
+        faults: list[Exception] = []
+        for each in self._registry.candidates(version):
+            with keeping(faults):
+                return self._registry.download(each, version.digest, place)
+        raise faults[0] if faults else not_registered(version)
 
     def note(self, version: ModelVersion, evaluation: Evaluation) -> None:
         """Show outcome and verdicts as tags and description of the version."""
-        self._client.set_model_version_tag(version.pipeline, str(version.version), "gates", evaluation.outcome)
+        number = self._registry.require(version)
+        self._client.set_model_version_tag(version.pipeline, number, "gates", evaluation.outcome)
         lines = [f"- **{verdict.outcome}** {verdict.sentence}" for verdict in evaluation.verdicts]
-        self._client.update_model_version(version.pipeline, str(version.version), "\n".join(lines))
+        self._client.update_model_version(version.pipeline, number, "\n".join(lines))
 
     def environment(self, version: ModelVersion) -> Mapping[str, str]:
         """Give what the version's MLflow run noted of machine and libraries; empty if nothing."""
@@ -142,7 +183,7 @@ class MlflowStore:
         """Keep the certificate in the version's MLflow run, and tag the version with what it says."""
         self._client.log_dict(version.run_id, certificate.model_dump(mode="json"), _certificate_file(version))
         said = "equal" if certificate.is_equal else "differs"
-        self._client.set_model_version_tag(version.pipeline, str(version.version), "reproduced", said)
+        self._client.set_model_version_tag(version.pipeline, self._registry.require(version), "reproduced", said)
 
     def certificate(self, version: ModelVersion) -> Certificate | None:
         """Give the newest certificate of a version, if there is one."""
@@ -152,53 +193,37 @@ class MlflowStore:
     def describe(self, version: ModelVersion, text: str) -> None:
         """Make a text in Markdown the version's description, whole lines of it."""
         kept = text if len(text) <= DESCRIPTION_AT_MOST else text[:DESCRIPTION_AT_MOST].rpartition("\n")[0]
-        self._client.update_model_version(version.pipeline, str(version.version), kept)
+        self._client.update_model_version(version.pipeline, self._registry.require(version), kept)
 
     def amend(self, version: ModelVersion, old: str, new: str) -> None:
         """Replace a text in the description of a version; does nothing where either is gone."""
-        for each in self._search(version.pipeline):
+        for each in self._registry.search(version.pipeline):
             text = each.description or ""
-            if each.tags.get("digest") == version.digest and old in text:
+            if each.tags.get(DIGEST) == version.digest and old in text:
                 self._client.update_model_version(each.name, str(each.version), text.replace(old, new))
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version."""
-        self._client.set_registered_model_alias(version.pipeline, alias, str(version.version))
+        self._client.set_registered_model_alias(version.pipeline, alias, self._registry.require(version))
 
     def drop_alias(self, version: ModelVersion, alias: str) -> None:
         """Take an alias off a version; does nothing if it points elsewhere."""
-        if self.aliases(version.pipeline).get(alias) == version.version:
+        found = self._registry.find(version)
+        if found is not None and self.aliases(version.pipeline).get(alias) == number_of(found):
             self._client.delete_registered_model_alias(version.pipeline, alias)
 
     def aliases(self, pipeline: str) -> Mapping[str, int]:
-        """Give alias -> version; empty when the pipeline has no versions."""
+        """Return the registry's number for each alias; empty when the pipeline has no versions."""
         models = self._client.search_registered_models(filter_string=f"name = '{pipeline}'")
         return {alias: int(version) for model in models for alias, version in model.aliases.items()}
 
+    @cached_property
+    def _registry(self) -> RegisteredVersions:
+        return RegisteredVersions(self.url)
+
     @property
     def _client(self) -> "MlflowClient":
-        from mlflow import MlflowClient
-
-        return MlflowClient(tracking_uri=self.url, registry_uri=self.url)
-
-    def _search(self, pipeline: str | None = None) -> list["MlflowVersion"]:
-        client, found, token = self._client, [], None
-        wanted = None if pipeline is None else f"name = '{pipeline}'"
-        while True:
-            page = client.search_model_versions(wanted, page_token=token)
-            found += page
-            token = page.token
-            if not token:
-                return found
-
-    def _ensure_model(self, pipeline: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._client.create_registered_model(pipeline)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        return self._registry.client
 
     def _log(self, bundle: Bundle, run_id: str) -> Any:
         import mlflow
@@ -231,9 +256,9 @@ def _certificate_file(version: ModelVersion) -> str:
 def _record(version: "MlflowVersion") -> ModelVersion:
     return ModelVersion(
         pipeline=version.name,
-        version=int(version.version),
-        digest=version.tags.get("digest", ""),
-        as_of=version.tags.get("as_of", ""),
+        version=number_of(version),
+        digest=version.tags.get(DIGEST, ""),
+        as_of=version.tags.get(AS_OF, ""),
         run_id=version.run_id or "",
     )
 

@@ -84,7 +84,7 @@ class World:
         assert isinstance(promoted, Champion)
         return promoted
 
-    def kinds(self) -> list[DecisionKind]:
+    def kinds(self) -> list[str]:
         """Name the decisions in order."""
         return [decision.kind for decision in self.ledger.read("flights")]
 

@@ -27,11 +27,17 @@ class RecordingTarget:
         self._score_row = score_row
         self.deployed: list[ModelVersion] = []
         self.scored: list[tuple[str, int, int]] = []
+        self._bundles: dict[tuple[str, str], Path] = {}
+
+    def deployed_bundle(self, pipeline: str, digest: str) -> Path | None:
+        """Return the folder that a digest was deployed from."""
+        return self._bundles.get((pipeline, digest))
 
     def deploy(self, version: ModelVersion, bundle: Path) -> str:
         """Remember the version; gives the bundle's own folder."""
         if version not in self.deployed:
             self.deployed.append(version)
+        self._bundles[version.pipeline, version.digest] = bundle
         return str(bundle)
 
     def score(self, pipeline: str, rows: Sequence[Row], version: int) -> list[float]:
