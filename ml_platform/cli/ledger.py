@@ -1,15 +1,14 @@
 """The command `ledger`: verify the hash chain and print the decisions."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ml_platform.cli.options import HomeOption
+from ml_platform.cli.stores import echo_registry_faults, open_ledger
 from ml_platform.contracts.errors import LedgerError, examples
-from ml_platform.contracts.home import Home
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,9 +22,7 @@ def ledger(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, payloads included.")] = False,
 ) -> None:
     """Verify the ledger's hash chain and print its decisions, oldest first."""
-    from ml_platform.ledger.store import SqlLedger
-
-    store = SqlLedger(os.environ.get("ML_PLATFORM_LEDGER") or Home(home.absolute()).ledger_url)
+    store = open_ledger(home)
     known = store.pipelines()
     if pipeline not in (None, *known):
         raise LedgerError.because(
@@ -36,7 +33,9 @@ def ledger(
         )
     for name in [pipeline] if pipeline else known:
         store.verify(name)
-        for each in store.read(name):
+        decisions = store.read(name)
+        for each in decisions:
             version = f"v{each.version}" if each.version else "-"
             line = f"{each.at:%Y-%m-%d %H:%M:%S}  {name} #{each.seq:<4} {each.kind:<18} {version:<5} {each.because}"
             typer.echo(json.dumps(each.model_dump(mode="json")) if as_json else f"{line}  [{each.actor}]")
+        echo_registry_faults(home, name, decisions)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_platform.cli.options import PROJECT, HomeOption, package_of
-from ml_platform.cli.stores import open_lake, open_models
+from ml_platform.cli.stores import open_lake, open_ledger, open_models
 
 if TYPE_CHECKING:
     from ml_platform.contracts.records import Certificate, Difference
@@ -28,13 +28,15 @@ def reproduce(
     defs: Annotated[Path, typer.Option(help="Folder of the pipelines.")] = PROJECT / "ml_platform" / "defs",
 ) -> None:
     """Fit a version again from its data and parameters in a clean process; exit code 0 if it comes out the same."""
+    from ml_platform.orchestration.candidates import named_version
     from ml_platform.orchestration.freezing import find_pipeline
     from ml_platform.orchestration.members import owner_of
     from ml_platform.orchestration.reproducing import reproduce as fit_again
 
     path = find_pipeline(defs.absolute(), owner_of(pipeline)[0])
     models = open_models(home)
-    certificate = fit_again(path, package_of(path.parent), models.version(pipeline, version), open_lake(home), models)
+    asked = named_version(models, open_ledger(home).read(pipeline), pipeline, version)
+    certificate = fit_again(path, package_of(path.parent), asked, open_lake(home), models)
     if as_json:
         typer.echo(certificate.model_dump_json())
     else:

@@ -1,6 +1,5 @@
 """The command `versions`: what became of each version that was evaluated, and who let it serve or not, when and why."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_platform.cli.options import PROJECT, HomeOption
-from ml_platform.contracts.home import Home
+from ml_platform.cli.stores import echo_registry_faults, open_ledger
 
 if TYPE_CHECKING:
     from ml_platform.contracts.records import Answer, Decision, Evaluation, Outcome
@@ -28,13 +27,13 @@ def versions(
 ) -> None:
     """List the versions that were evaluated, newest first: their gates, their approval, and which one serves."""
     from ml_platform.ledger.folds import evaluations
-    from ml_platform.ledger.store import SqlLedger
     from ml_platform.orchestration.freezing import find_pipeline, read_spec
 
     approval = read_spec(find_pipeline(defs.absolute(), pipeline)).approval
-    decisions = SqlLedger(os.environ.get("ML_PLATFORM_LEDGER") or Home(home.absolute()).ledger_url).read(pipeline)
+    decisions = open_ledger(home).read(pipeline)
     for evaluation in evaluations(decisions):
         typer.echo(_line(evaluation, decisions, approval))
+    echo_registry_faults(home, pipeline, decisions)
 
 
 def _line(evaluation: "Evaluation", decisions: "list[Decision]", approval: "Approval") -> str:

@@ -127,6 +127,10 @@ class ModelStore(Protocol):
         """Take an alias off a version; does nothing if it points elsewhere."""
         ...
 
+    def remove_alias(self, pipeline: str, alias: str) -> None:
+        """Remove an alias, whatever it points at; does nothing if there is none."""
+        ...
+
     def aliases(self, pipeline: str) -> Mapping[str, int]:
         """Return the registry's number for each alias."""
         ...

@@ -93,6 +93,20 @@ def asked_version(
     return _with_run(version, models)
 
 
+def named_version(models: ModelStore, decisions: Sequence[Decision], registered_name: str, number: int) -> ModelVersion:
+    """Return the version of a registered model that a number names: in the ledger, else in the registry.
+
+    A member of an ensemble stands in the registry alone, and so does what was made before the ledger knew versions.
+
+    Raises
+    ------
+    VersionNotFound
+        If neither knows the number.
+    """
+    version = known_number(decisions, number)
+    return models.version(registered_name, number) if version is None else _with_run(version, models)
+
+
 def unknown_versions(listed: Sequence[ModelVersion], decisions: Sequence[Decision]) -> list[ModelVersion]:
     """Return the versions of the registry that the ledger knows neither by digest nor by number."""
     known = known_versions(decisions)

@@ -1,6 +1,6 @@
 """What Dagster shows of the endpoint: where its report, its run and its address are, and why it did not follow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -24,8 +24,14 @@ def follow(
     version: ModelVersion,
     promote: Callable[[], Champion | Wait],
     ledger: Ledger,
+    faults: Mapping[str, str],
 ) -> dg.MaterializeResult | dg.AssetObservation:
     """Let the endpoint follow a version, and return what Dagster shows of it.
+
+    Parameters
+    ----------
+    faults : mapping of str to str
+        What MLflow shows otherwise than the ledger says.
 
     Raises
     ------
@@ -41,7 +47,8 @@ def follow(
     answered = answer_metadata(approval_of(ledger.read(pipeline.name), promoted.version, promoted.digest))
     served = promoted.model_dump(mode="json", include={"version", "as_of", "promoted_at", "digest"})
     gates = {"gates": ", ".join(demands(pipeline.spec, pipeline.metrics))}
-    return dg.MaterializeResult(metadata=_links(context.instance, pipeline, version) | served | gates | answered)
+    shown = _links(context.instance, pipeline, version) | served | gates | answered
+    return dg.MaterializeResult(metadata={**shown, **faults})
 
 
 def _links(instance: dg.DagsterInstance, pipeline: Pipeline, version: ModelVersion) -> dict[str, Any]:

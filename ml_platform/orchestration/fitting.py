@@ -16,6 +16,7 @@ from ml_platform.data.lake.tables import Lake
 from ml_platform.data.splits.parts import learnt_until
 from ml_platform.orchestration.candidates import register_candidate
 from ml_platform.orchestration.certifying import require_no_leakage
+from ml_platform.orchestration.code_versions import model_spec
 from ml_platform.orchestration.freshness import require_current_training_set
 from ml_platform.orchestration.members import join_versions
 from ml_platform.orchestration.metadata import member_links, picture, version_links
@@ -139,7 +140,7 @@ def fit_of(spec: PipelineSpec, searched: Mapping[str, Searched]) -> Fit:
         models={name: each.model for name, each in searched.items()},
         ensemble=spec.ensemble,
         notes=tuple(f"{name}: {each.note}" for name, each in searched.items() if each.note),
-        spec=spec.model_dump(mode="json", by_alias=True),
+        spec=model_spec(spec),
     )
 
 

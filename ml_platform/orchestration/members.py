@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ml_platform.contracts.errors import ContractError, VersionNotFound
+from ml_platform.contracts.errors import ContractError, RegistryError, VersionNotFound
 from ml_platform.contracts.ports import ModelStore
 from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Ensemble, Fit, Model, PipelineSpec, member_stage
@@ -118,16 +118,20 @@ def _version(
     """Give the newest version of a member that was fitted as a fit of today would be."""
     name, faults = registered_name(pipeline, member), []
     for version in models.versions(name, as_of):
-        bundle = open_bundle(models.bundle(version), version.digest)
+        try:
+            bundle = open_bundle(models.bundle(version), version.digest)
+        except RegistryError as error:  # not ours, or edited since: others may still fit
+            faults.append(f"that is no bundle of its digest (version {version.version}: {error})")
+            continue
         fault = _fault(pipeline, lake, rows, bundle, member)
         if fault is None:
             return version, bundle
-        faults.append(fault)
+        faults.append(f"fitted {fault}")
     hint = f"materialize {member_stage(member)} for this partition, then candidate"
     if not faults:
         raise VersionNotFound.because(f"{name} as of {as_of}", got="none", expected="a registered version", hint=hint)
     raise ContractError.because(
-        f"{name} as of {as_of}", got=f"a version fitted {faults[0]}",
+        f"{name} as of {as_of}", got=f"a version {faults[0]}",
         expected="one fitted on the present training set as the spec says now", hint=hint,
     )  # fmt: skip
 

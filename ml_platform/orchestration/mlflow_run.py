@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_platform.contracts.records import ModelVersion
+from ml_platform.orchestration.experiments import require_experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -59,6 +60,7 @@ def mlflow_run(where: Callable[[], tuple[str, Path]]) -> dg.ResourceDefinition:
         made = make(context.replace_config(config))  # a generator of one
         with _alone(artifacts.with_suffix(".lock")):
             client = open_experiment(uri, artifacts, name)
+            require_experiment(client, name, uri)
             if context.instance is not None:
                 end_abandoned(client, context.instance, but=context.run.run_id if context.run else None)
             resource = next(made)

@@ -20,6 +20,7 @@ from ml_platform.orchestration.judging import champion_check_spec, judge_candida
 from ml_platform.orchestration.metadata import version_links
 from ml_platform.orchestration.mlflow_run import experiment_of
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
+from ml_platform.orchestration.registry_faults import report_faults
 from ml_platform.orchestration.reporting import report_candidate
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.searching import CandidateConfig, begin_searching
@@ -64,10 +65,12 @@ def _candidate(pipeline: Pipeline) -> dg.AssetsDefinition:
         mlflow: dg.ResourceParam[Any],
     ) -> dg.MaterializeResult:
         searching = begin_searching(context, config, pipeline, studies)
+        faults = report_faults(context, pipeline.name, ledger, models)
 
         def fit(as_of: str) -> dg.MaterializeResult:
             fitted = fit_candidate(pipeline, lake, models, ledger, mlflow, as_of, searching)
-            return dg.MaterializeResult(metadata=fitted.metadata(pipeline), check_results=[stability_check(fitted)])
+            metadata = fitted.metadata(pipeline) | faults
+            return dg.MaterializeResult(metadata=metadata, check_results=[stability_check(fitted)])
 
         return for_each_as_of(context, fit, pipeline=pipeline, mlflow=mlflow)
 
@@ -109,6 +112,7 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
         mlflow: dg.ResourceParam[Any],
     ) -> dg.MaterializeResult:
         actor, is_blocking = f"dagster run {context.run.run_id}", moves_endpoint(context, pipeline)
+        faults = report_faults(context, pipeline.name, ledger, models)
 
         def evaluate(as_of: str) -> dg.MaterializeResult:
             version = candidate_of(models, ledger.read(pipeline.name), pipeline.name, as_of)
@@ -120,7 +124,7 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
             )
             report = report_candidate(pipeline, judged, version, rows, lake, models, ledger, mlflow)
             checks = judged.check_results(is_blocking=is_blocking)
-            return dg.MaterializeResult(metadata=links | judged.metadata() | report, check_results=checks)
+            return dg.MaterializeResult(metadata=links | judged.metadata() | report | faults, check_results=checks)
 
         return for_each_as_of(context, evaluate, pipeline=pipeline, mlflow=mlflow)
 
@@ -145,13 +149,13 @@ def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:
         ledger: dg.ResourceParam[Ledger],
         target: dg.ResourceParam[Target],
     ) -> Iterator[dg.MaterializeResult | dg.AssetObservation]:
-        run = context.run
+        run, faults = context.run, report_faults(context, pipeline.name, ledger, models)
         decisions, as_of = ledger.read(pipeline.name), run.tags.get("dagster/partition")
         version = asked_version(models, decisions, pipeline.name, config.version, as_of)
         asked: dict[str, Any] = {"is_named": config.version is not None, "is_backfill": "dagster/backfill" in run.tags}
         actor = f"dagster run {run.run_id}"
         asked |= {"gates": gates, "approval": pipeline.spec.approval}
         following = partial(promote, version, ledger=ledger, store=models, target=target, actor=actor, **asked)
-        yield follow(context, pipeline, version, following, ledger)
+        yield follow(context, pipeline, version, following, ledger, faults)
 
     return endpoint

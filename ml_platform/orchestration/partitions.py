@@ -10,7 +10,7 @@ import dagster as dg
 
 from ml_platform.data.lake.recorded import RecordedLake, recorded
 from ml_platform.data.lake.tables import Lake
-from ml_platform.orchestration.code_versions import code_version, spec_digest, stage_version
+from ml_platform.orchestration.code_versions import author_version, code_version, spec_digest, stage_version
 from ml_platform.orchestration.resolution import Pipeline
 
 
@@ -74,7 +74,7 @@ def stage_asset(
 def recording_lake(pipeline: Pipeline, lake: Lake, run_id: str) -> RecordedLake:
     """Return a lake that has read nothing yet, and whose writes say by which run, code and spec they were made."""
     said = {"run": run_id, "code_version": code_version(), "spec_digest": spec_digest(pipeline)}
-    return recorded(lake, said)
+    return recorded(lake, {**said, "author_version": author_version(pipeline)})
 
 
 def _recording(pipeline: Pipeline, make: Callable[..., Any]) -> Callable[..., Any]:

@@ -118,7 +118,8 @@ def load_pipeline(path: Path, package: str) -> Pipeline:
 
 def _as_it_was(order: Order, bundle: Bundle, fit: Fit) -> Pipeline:
     present = load_pipeline(order.path, order.package)
-    return replace(present, spec=PipelineSpec.model_validate(fit.spec), plan=Predictor.load(bundle).plan)
+    declared = present.spec.model_dump(mode="json", by_alias=True) | fit.spec
+    return replace(present, spec=PipelineSpec.model_validate(declared), plan=Predictor.load(bundle).plan)
 
 
 def _fitted(bundle: Bundle, rows: FitRows, spec: PipelineSpec, fit: Fit) -> FitSet:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ml_platform.contracts.ports import Ledger
+from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import Decision, DriftReport
 from ml_platform.ledger.folds import champion, is_settled, next_seq, retrain_requests
 from ml_platform.monitoring.policy import RetrainDecision, RetrainRequest, decide_again, decide_all
@@ -31,7 +31,9 @@ from ml_platform.orchestration.drift_reports import (
     read_reports,
     undecided,
 )
+from ml_platform.orchestration.registry_faults import mlflow_faults
 from ml_platform.orchestration.resolution import Pipeline
+from ml_platform.orchestration.resources import mlflow_url
 
 if TYPE_CHECKING:
     from ml_platform.orchestration.jobs import AssetJob
@@ -58,36 +60,58 @@ def drift_sensor(pipeline: Pipeline, job: "AssetJob") -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Requests a retrain when a new drift report and the policy say so, and again if its run died.",
     )
-    def watch(context: dg.SensorEvaluationContext, ledger: dg.ResourceParam[Ledger]) -> dg.SensorResult | dg.SkipReason:
-        cursor = read_cursor(context.cursor, name)
+    def watch(
+        context: dg.SensorEvaluationContext, ledger: dg.ResourceParam[Ledger], models: dg.ResourceParam[ModelStore]
+    ) -> dg.SensorResult | dg.SkipReason:
+        cursor, decisions = read_cursor(context.cursor, name), ledger.read(pipeline.name)
+        faults = _registry_faults(context, pipeline, decisions, models)
         if cursor is None:
-            return _start(context, key, ledger.read(pipeline.name))
+            return _start(context, key, decisions, faults)
         reading = read_reports(context, key, cursor)
         if not reading.reports and not may_be_dead(context.instance, job.name):
             context.update_cursor(reading.cursor)
-            return dg.SkipReason("no new drift report")
-        requests = _Tick(pipeline, job.name, context, ledger).decide(reading)
+            return dg.SkipReason(" ".join(["no new drift report", *faults]))
+        requests = _Tick(pipeline, job.name, context, ledger, decisions).decide(reading)
         return dg.SensorResult(run_requests=requests, cursor=reading.cursor)
 
     return watch
 
 
-def _start(context: dg.SensorEvaluationContext, key: dg.AssetKey, decisions: Sequence[Decision]) -> dg.SkipReason:
+def _registry_faults(
+    context: dg.SensorEvaluationContext, pipeline: Pipeline, decisions: Sequence[Decision], models: ModelStore
+) -> list[str]:
+    """Log what MLflow shows otherwise than the ledger says, before a retrain meets it."""
+    faults = mlflow_faults(pipeline.name, decisions, models, mlflow_url())
+    for fault in faults:
+        context.log.warning(fault)
+    return faults
+
+
+def _start(
+    context: dg.SensorEvaluationContext, key: dg.AssetKey, decisions: Sequence[Decision], faults: Sequence[str]
+) -> dg.SkipReason:
     """Start from now, and name the reports that nobody will decide on."""
     as_ofs = undecided(context.instance, key, decisions)
     dropped = describe_dropped(as_ofs)
     if as_ofs:
         context.log.warning(dropped)
     context.update_cursor(first_cursor(context.instance, key))
-    return dg.SkipReason(f"first tick: {dropped}")
+    return dg.SkipReason(" ".join([f"first tick: {dropped}", *faults]))
 
 
 class _Tick:
     """One tick: decides on the ledger as it was read once, and appends each decision."""
 
-    def __init__(self, pipeline: Pipeline, job: str, context: dg.SensorEvaluationContext, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        job: str,
+        context: dg.SensorEvaluationContext,
+        ledger: Ledger,
+        decisions: Sequence[Decision],
+    ) -> None:
         self._pipeline, self._job, self._instance, self._ledger = pipeline, job, context.instance, ledger
-        self._decisions = ledger.read(pipeline.name)
+        self._decisions = decisions
         self._seq = next_seq(self._decisions)
         self._is_running = _is_running(self._instance, job, dg.AssetKey([pipeline.name, "candidate"]))
         present = champion(self._decisions)

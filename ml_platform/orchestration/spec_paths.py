@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ml_platform.contracts.spec import Fit, PipelineSpec
+from ml_platform.orchestration.code_versions import AROUND_A_MODEL, model_spec
 
 
 def specs_by_path(fit: Fit, spec: PipelineSpec) -> tuple[dict[str, str], dict[str, str]]:
@@ -12,6 +13,8 @@ def specs_by_path(fit: Fit, spec: PipelineSpec) -> tuple[dict[str, str], dict[st
     What a search looks for is no parameter of the author's, so it is left out of both.
     """
     then, now = dict(fit.spec), spec.model_dump(mode="json", by_alias=True)
+    if AROUND_A_MODEL[0] not in then:  # a bundle of before kept the whole spec
+        now = model_spec(spec)
     fitted = {name: model.model_dump(mode="json") for name, model in fit.models.items()}
     for each in (then, now):
         each["models"] = {name: dict(model) for name, model in each["models"].items()}

@@ -7,16 +7,18 @@ another was faster deletes its own version, and all settle on the lowest number.
 """
 
 import fcntl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_platform.registry.registered_versions import number_of
+from ml_platform.contracts.records import ModelVersion
+from ml_platform.registry.registered_versions import AS_OF, DIGEST, RegisteredVersions, number_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+    from mlflow.models.model import ModelInfo
 
 
 def choose(found: Sequence["MlflowVersion"], digest: str, taken: Mapping[int, str]) -> "MlflowVersion | None":
@@ -47,33 +49,40 @@ def ensure_model(client: "MlflowClient", pipeline: str) -> None:
             raise
 
 
-def create_free(
-    client: "MlflowClient", create: Callable[[], "MlflowVersion"], digest: str, taken: Mapping[int, str]
+def create_settled(
+    registry: RegisteredVersions, asked: ModelVersion, model: "ModelInfo", taken: Mapping[int, str]
 ) -> "MlflowVersion":
-    """Create a version under a free number; what got a taken number on the way is deleted again."""
-    while True:
-        created = create()
-        if is_free(number_of(created), digest, taken):
-            return created
-        client.delete_model_version(created.name, created.version)
-
-
-def settle(
-    client: "MlflowClient", created: "MlflowVersion", alike: Sequence["MlflowVersion"], digest: str,
-    taken: Mapping[int, str],
-) -> "MlflowVersion":  # fmt: skip
-    """Return the version that all who registered one bundle at the same time use; the own one is deleted if it is not.
-
-    Numbers grow, so whoever made a higher one sees the lower one when it looks afterwards.
+    """Create the version of a logged model, and return the one that all who registered its bundle at once use.
 
     Parameters
     ----------
-    alike : sequence of MlflowVersion
-        What holds the bundle, looked up after `created` was made.
+    asked : ModelVersion
+        Pipeline, digest, as-of and run of the version.
+    taken : mapping of int to str
+        The digest that each number names elsewhere.
     """
+    client, tags = registry.client, {AS_OF: asked.as_of, DIGEST: asked.digest}
+    ensure_model(client, asked.pipeline)
+    while True:
+        created = client.create_model_version(
+            asked.pipeline, model.model_uri, run_id=asked.run_id, tags=tags, model_id=model.model_id
+        )
+        if is_free(number_of(created), asked.digest, taken):
+            return _settle(client, created, registry.find_all(asked), asked.digest, taken)
+        client.delete_model_version(created.name, str(created.version))
+
+
+def _settle(
+    client: "MlflowClient",
+    created: "MlflowVersion",
+    alike: Sequence["MlflowVersion"],
+    digest: str,
+    taken: Mapping[int, str],
+) -> "MlflowVersion":
+    """Keep the lowest number of several: they grow, so whoever made a higher one sees the lower one afterwards."""
     chosen = choose([*alike, created], digest, taken) or created
     if number_of(chosen) != number_of(created):
-        client.delete_model_version(created.name, created.version)
+        client.delete_model_version(created.name, str(created.version))
     return chosen
 
 

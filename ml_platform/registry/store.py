@@ -57,15 +57,9 @@ class MlflowStore:
     loader: Path
 
     def register(
-        self,
-        pipeline: str,
-        bundle: Path,
-        *,
-        as_of: str,
-        digest: str,
-        run_id: str,
+        self, pipeline: str, bundle: Path, *, as_of: str, digest: str, run_id: str,
         taken: Mapping[int, str] | None = None,
-    ) -> ModelVersion:
+    ) -> ModelVersion:  # fmt: skip
         """Register a bundle under the MLflow run, or return the version that already holds this very bundle.
 
         Parameters
@@ -79,22 +73,10 @@ class MlflowStore:
         with registration.one_at_a_time(self.cache.parent / "locks" / f"{pipeline}.lock"):
             version = registration.choose(self._registry.find_all(asked), digest, used)
             if version is None:
-                version = self._create(open_bundle(bundle, digest), asked, used)
+                model = self._log(open_bundle(bundle, digest), run_id)
+                version = registration.create_settled(self._registry, asked, model, used)
             registration.repair_tags(self._client, version, {AS_OF: as_of, DIGEST: digest})
         return _record(version).model_copy(update={AS_OF: as_of, DIGEST: digest})
-
-    def _create(self, bundle: Bundle, asked: ModelVersion, taken: Mapping[int, str]) -> "MlflowVersion":
-        client, model, run_id = self._client, self._log(bundle, asked.run_id), asked.run_id
-        registration.ensure_model(client, asked.pipeline)
-        tags = {AS_OF: asked.as_of, DIGEST: asked.digest}
-
-        def create() -> "MlflowVersion":
-            return client.create_model_version(
-                asked.pipeline, model.model_uri, run_id=run_id, tags=tags, model_id=model.model_id
-            )
-
-        created = registration.create_free(client, create, asked.digest, taken)
-        return registration.settle(client, created, self._registry.find_all(asked), asked.digest, taken)
 
     def version(self, pipeline: str, version: int) -> ModelVersion:
         """Give one version.
@@ -106,11 +88,9 @@ class MlflowStore:
         """
         found = {int(each.version): each for each in self._registry.search(pipeline)}
         if version not in found:
+            expected = f"one of {sorted(found) or 'none yet'}"
             raise VersionNotFound.because(
-                f"{pipeline} version",
-                got=version,
-                expected=f"one of {sorted(found) or 'none yet'}",
-                hint="materialize candidate",
+                f"{pipeline} version", got=version, expected=expected, hint="materialize candidate"
             )
         return _record(found[version])
 
@@ -211,6 +191,11 @@ class MlflowStore:
         found = self._registry.find(version)
         if found is not None and self.aliases(version.pipeline).get(alias) == number_of(found):
             self._client.delete_registered_model_alias(version.pipeline, alias)
+
+    def remove_alias(self, pipeline: str, alias: str) -> None:
+        """Remove an alias, whatever it points at; does nothing if there is none."""
+        if alias in self.aliases(pipeline):
+            self._client.delete_registered_model_alias(pipeline, alias)
 
     def aliases(self, pipeline: str) -> Mapping[str, int]:
         """Return the registry's number for each alias; empty when the pipeline has no versions."""

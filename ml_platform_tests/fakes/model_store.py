@@ -47,12 +47,13 @@ class InMemoryModelStore:
             chosen = min(usable, key=lambda each: (each.version not in used, each.version))
             self.edit(pipeline, chosen.version, digest=digest, as_of=as_of)
             return self.version(pipeline, chosen.version)
-        while not is_free(number := self._next(pipeline), digest, used):
+        while not is_free(number := self.next_number(pipeline), digest, used):
             pass
         self.add(ModelVersion(pipeline=pipeline, version=number, digest=digest, as_of=as_of, run_id=run_id), bundle)
         return self.version(pipeline, number)
 
-    def _next(self, pipeline: str) -> int:
+    def next_number(self, pipeline: str) -> int:
+        """Return a number that no version had since the last `delete_all`."""
         self._counts[pipeline] = self._counts.get(pipeline, 0) + 1
         return self._counts[pipeline]
 
@@ -79,6 +80,10 @@ class InMemoryModelStore:
         for known in list(self._versions.get(pipeline, [])):
             self.delete(pipeline, known.version)
         self._counts.pop(pipeline, None)
+
+    def point(self, pipeline: str, alias: str, version: int) -> None:
+        """Point an alias at a number."""
+        self._aliases.setdefault(pipeline, {})[alias] = version
 
     def edit(self, pipeline: str, version: int, **tags: str) -> None:
         """Edit the tags `digest` and `as_of` of a version; its content stays."""
@@ -166,6 +171,10 @@ class InMemoryModelStore:
         """Take an alias off a version; does nothing if it points elsewhere."""
         if self.aliases(version.pipeline).get(alias, 0) == self._find(version):
             del self._aliases[version.pipeline][alias]
+
+    def remove_alias(self, pipeline: str, alias: str) -> None:
+        """Remove an alias, whatever it points at."""
+        self._aliases.get(pipeline, {}).pop(alias, None)
 
     def aliases(self, pipeline: str) -> Mapping[str, int]:
         """Return the number of each alias."""

@@ -118,8 +118,7 @@ def test_a_served_fit_that_went_wrong_is_not_promoted(refitted: World, monkeypat
 def test_a_champion_is_compared_on_rows_it_has_not_learnt_from(refitted: World) -> None:
     """As of five days later the whole holdout is new to it: both of its fits are compared, and its card says so."""
     assert refitted.run("retrain", AS_OF).success
-    description = _description(refitted, 1)
-    assert NO_NUMBER_YET in description
+    assert NO_NUMBER_YET in _description(refitted, 1)
     result = refitted.run("retrain", LATER)
     assert result.success, error_of(result)
     evaluation = _evaluation(refitted)

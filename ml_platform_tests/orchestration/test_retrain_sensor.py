@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from ml_platform.monitoring import policy
 from ml_platform.orchestration import drift_reports, retrain_sensor
 from ml_platform.orchestration.partitions import partitions_def
 from ml_platform_tests.fakes.ledger import InMemoryLedger
+from ml_platform_tests.fakes.model_store import InMemoryModelStore
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.tiny.source import FAULTS
 from ml_platform_tests.pipelines.world import LAST, RANGE_END, RANGE_START, World, definitions, faults, tiny
@@ -55,6 +57,7 @@ class Watch:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
         self.ledger = InMemoryLedger()
+        self.models = InMemoryModelStore(Path("never written"))
         self.cursor: str | None = None
         self.skipped: str | None = None
         self.repository = definitions(ledger=dg.ResourceDefinition.hardcoded_resource(None)).get_repository_def()
@@ -86,7 +89,7 @@ class Watch:
             instance=self.instance,
             cursor=self.cursor,
             repository_def=self.repository,
-            resources={"ledger": self.ledger},
+            resources={"ledger": self.ledger, "models": self.models},
             sensor_name="tiny_drift",
         )
         evaluated = self.repository.get_sensor_def("tiny_drift").evaluate_tick(context)

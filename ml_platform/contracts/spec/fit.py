@@ -1,4 +1,4 @@
-"""What a fit was asked for: the spec as its author wrote it, and the models as they were trained after a search."""
+"""What a fit was asked for: of the spec what a model depends on, and the models as they were trained after a search."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from ml_platform.contracts.spec.parts import SpecPart
 class Fit(SpecPart):
     """What a version was fitted with, kept in its bundle so that the fit can be done again.
 
-    `models` have every parameter resolved and search no more; `spec` is the whole pipeline as JSON has it; `notes` are
-    sentences on how the parameters came about, `told` are those of the fit on itself, and `warnings` say what makes it
-    doubtful.
+    `models` have every parameter resolved and search no more; `spec` is what the model depends on of the pipeline, as
+    JSON has it (in older bundles the whole); `notes` are sentences on how the parameters came about, `told` are
+    those of the fit on itself, and `warnings` say what makes it doubtful.
     """
 
     models: dict[ModelName, Model]
