@@ -31,8 +31,9 @@ from ml_platform.orchestration.refitting import load_pipeline
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.orchestration.resources import open_lake
 from ml_platform.orchestration.training_rows import make_training_set
-from ml_platform.training.ensembles import Member, fit_member, join_members
+from ml_platform.training.ensembles import join_members
 from ml_platform.training.losses import loss_of
+from ml_platform.training.members import Member, fit_member
 from ml_platform.validation.bootstrap import paired_intervals
 from ml_platform.validation.measure import FloatArray
 from ml_platform.validation.weighted import log_loss_of_rows, weighted_mean

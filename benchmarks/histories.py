@@ -28,7 +28,8 @@ from ml_platform.authoring.draft import draft
 from ml_platform.authoring.sample import read_sample
 from ml_platform.authoring.wanted import wanted
 from ml_platform.contracts.errors import NotEnoughRows
-from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Fit, Gate, PipelineSpec, ServedFitGate
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.splits.cut import known_rows, parted, split_rows

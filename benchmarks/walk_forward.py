@@ -21,8 +21,9 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from ml_platform.contracts.evaluations import Bounds, Evaluation
 from ml_platform.contracts.home import Home
-from ml_platform.contracts.records import Bounds, Evaluation, ModelVersion
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Gate
 from ml_platform.demo.platform import QUIET
 from ml_platform.deployment.services import dagster_env, prepare_dagster_home

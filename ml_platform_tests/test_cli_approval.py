@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from ml_platform.cli import app
 from ml_platform.contracts.errors import PlatformError
+from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.home import Home
-from ml_platform.contracts.records import DecisionKind, Evaluation, Outcome, Verdict
+from ml_platform.contracts.records import DecisionKind, Outcome
 from ml_platform.ledger import store
 from ml_platform.ledger.store import SqlLedger
 from ml_platform.orchestration.demands import demands

@@ -10,7 +10,8 @@ from ml_platform.cli.options import PROJECT, HomeOption
 from ml_platform.cli.stores import echo_registry_faults, open_ledger
 
 if TYPE_CHECKING:
-    from ml_platform.contracts.records import Answer, Decision, Evaluation, Outcome
+    from ml_platform.contracts.evaluations import Evaluation
+    from ml_platform.contracts.records import Answer, Decision, Outcome
     from ml_platform.contracts.spec.models import Approval
     from ml_platform.rollout.approval import ApprovalState
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ml_platform.contracts.records import Certificate, Decision, DecisionKind, Evaluation, ModelVersion
+from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.contracts.records import Certificate, Decision, DecisionKind, ModelVersion
 
 Predictions = list[Any]  # for each row a number, or a list of one for each class
 

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ml_platform.contracts.errors import ApprovalRefused, LedgerConflict, VersionNotFound, examples
+from ml_platform.contracts.evaluations import Demand
 from ml_platform.contracts.ports import Ledger
-from ml_platform.contracts.records import Answer, Decision, Demand, ModelVersion
+from ml_platform.contracts.records import Answer, Decision, ModelVersion
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.deployment.controller import ATTEMPTS_AT_MOST, decide, state_of
 from ml_platform.ledger.folds import answer_of, approval_of, champion, next_seq, promotions

@@ -10,8 +10,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ml_platform.contracts.errors import LedgerConflict, PromotionRefused, VersionNotFound
+from ml_platform.contracts.evaluations import Demand
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
-from ml_platform.contracts.records import Decision, Demand, ModelVersion
+from ml_platform.contracts.records import Decision, ModelVersion
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.ledger.folds import (
     Champion,

@@ -7,7 +7,8 @@ new: `champion(new) or current`.
 from collections.abc import Sequence
 from datetime import datetime
 
-from ml_platform.contracts.records import Answer, Decision, DecisionKind, Evaluation, Instant, Record
+from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.contracts.records import Answer, Decision, DecisionKind, Instant, Record
 
 
 class Champion(Record):

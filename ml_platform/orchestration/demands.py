@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from ml_platform.contracts.errors import SpecError
-from ml_platform.contracts.records import Demand
+from ml_platform.contracts.evaluations import Demand
 from ml_platform.contracts.spec import AnyGate, PipelineSpec, PlausibleGate, ServedFitGate, ServedGate
 from ml_platform.orchestration.code_versions import module_text
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_platform.contracts.errors import examples
-from ml_platform.contracts.records import Certificate, Decision, Evaluation, LeakageCertificate
+from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.contracts.records import Certificate, Decision, LeakageCertificate
 from ml_platform.contracts.spec import PipelineSpec, ServedGate
 from ml_platform.data.quality.verdicts import PartitionVerdict
 from ml_platform.data.splits.equations_finding import EQUATIONS

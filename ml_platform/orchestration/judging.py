@@ -10,9 +10,10 @@ import dagster as dg
 import polars as pl
 
 from ml_platform.contracts.errors import ContractError, LedgerConflict, VersionNotFound
+from ml_platform.contracts.evaluations import Evaluation, ServedFit, Verdict
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.ports import Ledger, ModelStore
-from ml_platform.contracts.records import Evaluation, ModelVersion, ServedFit, Verdict
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import AnyGate, Gate, ServedFitGate, ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions

@@ -16,7 +16,7 @@ from ml_platform.registry import bundle as files
 from ml_platform.registry.bundle import Bundle, FitName
 from ml_platform.scoring.ensemble import KIND, load_members
 from ml_platform.scoring.scorer import load_scorer
-from ml_platform.training.ensembles import Member
+from ml_platform.training.members import Member
 from ml_platform.training.trainer import FitSet, Trained
 
 if TYPE_CHECKING:

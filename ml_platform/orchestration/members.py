@@ -26,7 +26,7 @@ from ml_platform.registry.bundle import FIT, Bundle, open_bundle
 from ml_platform.training.trainer import FitSet
 
 if TYPE_CHECKING:
-    from ml_platform.training.ensembles import Member
+    from ml_platform.training.members import Member
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.contracts.ports import Ledger, ModelStore, Target
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import member_stage
 from ml_platform.data.lake.tables import Lake
 from ml_platform.deployment.controller import promote
@@ -16,7 +17,7 @@ from ml_platform.orchestration.candidates import asked_version, candidate_of
 from ml_platform.orchestration.demands import demands
 from ml_platform.orchestration.endpoint_events import follow
 from ml_platform.orchestration.fitting import fit_candidate, stability_check, stability_check_spec
-from ml_platform.orchestration.judging import champion_check_spec, judge_candidate, record_evaluation
+from ml_platform.orchestration.judging import Judged, champion_check_spec, judge_candidate, record_evaluation
 from ml_platform.orchestration.metadata import version_links
 from ml_platform.orchestration.mlflow_run import experiment_of
 from ml_platform.orchestration.partitions import partitions_def, stage_asset
@@ -119,9 +120,7 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
             rows = read_training_set(pipeline, lake, as_of)
             judged = judge_candidate(pipeline, version, rows, lake, models, ledger)
             record_evaluation(judged.evaluation, version, ledger, models, actor=actor)
-            links = version_links(version, experiment_of(mlflow, version)) | log_evaluation(
-                mlflow, pipeline, judged.evaluation
-            )
+            links = _logged(mlflow, pipeline, version, judged)
             report = report_candidate(pipeline, judged, version, rows, lake, models, ledger, mlflow)
             checks = judged.check_results(is_blocking=is_blocking)
             return dg.MaterializeResult(metadata=links | judged.metadata() | report | faults, check_results=checks)
@@ -129,6 +128,12 @@ def _evaluation(pipeline: Pipeline) -> dg.AssetsDefinition:
         return for_each_as_of(context, evaluate, pipeline=pipeline, mlflow=mlflow)
 
     return evaluation
+
+
+def _logged(mlflow: Any, pipeline: Pipeline, version: ModelVersion, judged: Judged) -> dict[str, Any]:
+    """Log an evaluation to MLflow and the other sinks, and return where people find it."""
+    links = version_links(version, experiment_of(mlflow, version))
+    return links | log_evaluation(mlflow, pipeline, judged.evaluation)
 
 
 def _endpoint(pipeline: Pipeline) -> dg.AssetsDefinition:

@@ -21,7 +21,7 @@ from ml_platform.training.stability import depends_on_seed, twin_of, with_warnin
 from ml_platform.training.trainer import FitSet, Trained
 
 if TYPE_CHECKING:
-    from ml_platform.training.ensembles import Member, Refits
+    from ml_platform.training.members import Member, Refits
 
 
 def fit_models(rows: FitRows, spec: PipelineSpec, fit: Fit, as_of: str) -> FitSet:
@@ -41,7 +41,7 @@ def fit_one_member(
     spec: PipelineSpec, model: Model, rows: FitRows, folds: Sequence[pl.DataFrame], executor: Executor | None = None
 ) -> "Member":
     """Fit a member of an ensemble, and again on the rows of the refits."""
-    from ml_platform.training.ensembles import fit_member
+    from ml_platform.training.members import fit_member
 
     refit = {"refit": refitter(spec, model), "refit_on": refit_on(rows)}
     twin = fitter(spec, twin_of(model)) if depends_on_seed(model) else None

@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.ports import ModelStore
-from ml_platform.contracts.records import ColumnDrift, Decision, Evaluation, ModelVersion
+from ml_platform.contracts.records import ColumnDrift, Decision, ModelVersion
 from ml_platform.data.lake.tables import Lake
 from ml_platform.data.quality.verdicts import read_verdicts
 from ml_platform.data.splits.leakage import certify

@@ -10,8 +10,9 @@ import dagster as dg
 import polars as pl
 
 from ml_platform.contracts.errors import VersionNotFound
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.ports import Ledger, ModelStore
-from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.judging import Judged
 from ml_platform.orchestration.report_facts import gather

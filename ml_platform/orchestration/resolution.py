@@ -153,9 +153,11 @@ def resolve(attributes: Mapping[str, Any], path: Path, package: str) -> Pipeline
     try:
         plan = FeaturePlan.from_spec(spec, found.get(("features", "python")))
         faults = list(windowed_faults(spec, types))
-        given = _input_types(spec, types, plan)
-        made = {} if faults else plan.output_types(*given)
-        faults = faults or list(purity_faults(plan, plan.join_empty(*given)))
+        made: dict[str, pl.DataType] = {}
+        if not faults:
+            given = _input_types(spec, types, plan)
+            made = plan.output_types(*given)
+            faults = list(purity_faults(plan, plan.join_empty(*given)))
     except PlatformError as error:
         raise refusal(path, _plan_faults(spec, error)) from error
     if faults := faults or [*feature_faults(spec, made), *monotone_faults(spec, made)]:

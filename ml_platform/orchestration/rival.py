@@ -9,8 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.contracts.errors import PlatformError
+from ml_platform.contracts.evaluations import FitComparison
 from ml_platform.contracts.ports import ModelStore
-from ml_platform.contracts.records import FitComparison, ModelVersion
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.ledger.folds import Champion
 from ml_platform.orchestration.deployed_bundle import champion_bundle
 from ml_platform.orchestration.outcomes import Outcomes

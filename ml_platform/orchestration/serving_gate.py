@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from ml_platform.contracts.records import ModelVersion, Verdict
+from ml_platform.contracts.evaluations import Verdict
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.orchestration.holdout_rows import lookups_behind, newest_of_holdout, raw_and_offline

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from ml_platform.contracts.records import Evaluation
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.spec import member_stage
 from ml_platform.orchestration.packaging import environment
 from ml_platform.orchestration.resolution import Pipeline

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.contracts.errors import BundleDamaged, VersionNotFound
-from ml_platform.contracts.records import Certificate, Evaluation, ModelVersion, SignatureField
+from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.contracts.records import Certificate, ModelVersion, SignatureField
 from ml_platform.registry import registration
 from ml_platform.registry.bundle import DECISION, EXAMPLE, MODEL, SIGNATURE, Bundle, copy_bundle, open_bundle
 from ml_platform.registry.registered_versions import (

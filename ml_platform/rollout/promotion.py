@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ml_platform.contracts.records import Demand, Evaluation, ModelVersion
+from ml_platform.contracts.evaluations import Demand, Evaluation
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.rollout.approval import ApprovalState, Expired, Rejected, Waiting
 
 

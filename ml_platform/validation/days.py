@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_platform.contracts.records import Bounds
+from ml_platform.contracts.evaluations import Bounds
 from ml_platform.validation.bootstrap import CONFIDENCE, UNDEFINED, Gap, Interval
 from ml_platform.validation.influence import clipped
 from ml_platform.validation.measure import FloatArray

@@ -7,8 +7,9 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_platform.contracts.evaluations import Bounds, Evaluation, PartScore, Verdict
 from ml_platform.contracts.metrics import Task
-from ml_platform.contracts.records import Bounds, Evaluation, ModelVersion, PartScore, Verdict
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Gate, PlausibleGate
 from ml_platform.contracts.spec.parts import write_duration
 from ml_platform.validation.days import day_numbers

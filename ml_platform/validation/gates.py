@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ml_platform.contracts.evaluations import Bounds, Verdict
 from ml_platform.contracts.metrics import HIGHER_IS_BETTER, worse_by
-from ml_platform.contracts.records import Bounds, Outcome, Verdict
+from ml_platform.contracts.records import Outcome
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.bootstrap import UNDEFINED, Interval
 from ml_platform.validation.days import WiderInterval

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ml_platform.contracts.records import Bounds
+from ml_platform.contracts.evaluations import Bounds
 from ml_platform.validation.bootstrap import CONFIDENCE
 from ml_platform.validation.quantiles import t_quantile
 from ml_platform.validation.weighted import Weighted

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.metrics import HIGHER_IS_BETTER
-from ml_platform.contracts.records import Evaluation, Outcome, Verdict
+from ml_platform.contracts.records import Outcome
 from ml_platform.contracts.spec import PlausibleGate
 
 VERSIONS_AT_LEAST = 3

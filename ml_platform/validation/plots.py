@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ml_platform.contracts.evaluations import Verdict
 from ml_platform.contracts.metrics import METRIC_NAMES
-from ml_platform.contracts.records import Verdict
 from ml_platform.validation.calibration import calibration_bins, calibration_curve
 
 # matplotlib leaves its **kwargs without types.

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_platform.contracts.records import Bounds
+from ml_platform.contracts.evaluations import Bounds
 from ml_platform.validation.bootstrap import RESAMPLES, UNDEFINED, Gap, Interval, intervals
 from ml_platform.validation.days import IntArray, day_bounds, day_interval, wider
 from ml_platform.validation.gates import Measured

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ml_platform.contracts.errors import examples
-from ml_platform.contracts.records import Outcome, Verdict
+from ml_platform.contracts.evaluations import Verdict
+from ml_platform.contracts.records import Outcome
 from ml_platform.contracts.spec import ServedGate
 
 DIFFERENCE_AT_MOST = 1e-9  # JSON carries doubles exactly; what is left is the order of additions

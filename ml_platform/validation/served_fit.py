@@ -10,8 +10,9 @@ from datetime import datetime
 
 import numpy as np
 
+from ml_platform.contracts.evaluations import FitComparison, ServedFit, Verdict
 from ml_platform.contracts.metrics import Task
-from ml_platform.contracts.records import FitComparison, ModelVersion, Outcome, ServedFit, Verdict
+from ml_platform.contracts.records import ModelVersion, Outcome
 from ml_platform.contracts.spec import ServedFitGate
 from ml_platform.validation.measure import FloatArray, Measure
 from ml_platform.validation.scored import CANDIDATE, Scored

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ml_platform.contracts.errors import examples
-from ml_platform.contracts.records import Verdict
+from ml_platform.contracts.evaluations import Verdict
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.days import WiderInterval
 from ml_platform.validation.gates import CONFIDENCE, Measured, verdict

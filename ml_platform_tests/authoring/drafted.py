@@ -14,7 +14,8 @@ from ml_platform.authoring.draft import Draft, draft
 from ml_platform.authoring.gates import Predicted
 from ml_platform.authoring.sample import read_sample
 from ml_platform.authoring.wanted import wanted
-from ml_platform.contracts.records import Evaluation, ModelVersion
+from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Gate, LightGBMModel
 from ml_platform.scoring.classes import class_numbers
 from ml_platform.training.baselines import predict_baselines

@@ -9,7 +9,7 @@ import polars as pl
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.data.calendar import Calendar
 from ml_platform.data.lake.tables import PARTITION
-from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.cut import parted, split_rows
 from ml_platform.data.splits.parts import KNOWN_AT, LABEL
 
 AS_OF = "2020-02-01"
@@ -51,11 +51,12 @@ def known_soon(rows: pl.DataFrame, labels: pl.Series) -> pl.DataFrame:
 
 
 def cut(features: pl.DataFrame, labels: pl.DataFrame, spec: PipelineSpec) -> pl.DataFrame:
-    """Cut a training set as of AS_OF."""
+    """Cut the three parts of a training set as of AS_OF."""
     calendar = Calendar(spec.partitions)
-    return split_rows(
+    rows = split_rows(
         features, labels, key=spec.key, event_time=spec.event_time, split=spec.split, calendar=calendar, as_of=AS_OF
     )
+    return parted(rows)
 
 
 def training_set(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 import pytest
 
-from ml_platform.contracts.records import Evaluation
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.registry.bundle import open_bundle
 from ml_platform_tests.pipelines.marks import QUIET
 from ml_platform_tests.pipelines.shipped import deployed, evaluation_of, folder_of, metadata_of, served

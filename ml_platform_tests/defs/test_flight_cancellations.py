@@ -6,7 +6,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from ml_platform.contracts.records import Evaluation
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform_tests.pipelines.marks import QUIET
 from ml_platform_tests.pipelines.shipped import deployed, evaluation_of, folder_of, metadata_of, served, shipped
 from ml_platform_tests.pipelines.world import World

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ml_platform.contracts.errors import LedgerConflict, PromotionRefused
-from ml_platform.contracts.records import Decision, DecisionKind, Demand, Evaluation, ModelVersion, Outcome, Verdict
+from ml_platform.contracts.evaluations import Demand, Evaluation, Verdict
+from ml_platform.contracts.records import Decision, DecisionKind, ModelVersion, Outcome
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.deployment import promote
 from ml_platform.deployment.controller import ATTEMPTS_AT_MOST

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ml_platform.contracts.errors import VersionNotFound
-from ml_platform.contracts.records import Certificate, Evaluation, ModelVersion
+from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.contracts.records import Certificate, ModelVersion
 from ml_platform.registry.registration import is_free
 
 

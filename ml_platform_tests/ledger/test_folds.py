@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.contracts.records import Decision, DecisionKind, Evaluation
+from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.contracts.records import Decision, DecisionKind
 from ml_platform.ledger import (
     approval_of,
     champion,

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.home import Home
-from ml_platform.contracts.records import Evaluation
 from ml_platform.contracts.spec import AnyGate
 from ml_platform.data.splits.leakage import certify
 from ml_platform.orchestration.resolution import Pipeline

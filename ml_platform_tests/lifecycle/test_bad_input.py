@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml_platform.contracts.records import Evaluation, Verdict
+from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.spec import Gate, OwnMetric, ServedGate
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.store import MlflowStore

@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 from dagster._core.execution.backfill import PartitionBackfill
 
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.home import Home
-from ml_platform.contracts.records import Evaluation
 from ml_platform.deployment.processes import background, tail
 from ml_platform.deployment.services import dagster_env, prepare_dagster_home
 from ml_platform_tests.pipelines.fixtures import enter

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from ml_platform.contracts.records import Evaluation, Verdict
+from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.spec import Costs, Decide, Gate
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.bundle import open_bundle

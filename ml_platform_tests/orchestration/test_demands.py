@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ml_platform.contracts.errors import SpecError
-from ml_platform.contracts.records import Demand
+from ml_platform.contracts.evaluations import Demand
 from ml_platform.contracts.spec import PipelineSpec
 from ml_platform.orchestration.demands import demands, own_metrics
 from ml_platform_tests.pipelines.marks import DAGSTER

@@ -10,40 +10,40 @@ pytestmark = DAGSTER
 
 # asset | partitions | upstream, with the partitions before it reads | checks, ! where they block | kinds
 EXPECTED = """
-flight_arrival_delay/candidate | day | member_gbm member_line training_set | - | mlflow
+flight_arrival_delay/candidate | day | member_gbm member_line training_set | fit_is_stable | mlflow
 flight_arrival_delay/drift | day | endpoint features[-7..-1] | inputs_not_drifted | numpy polars
 flight_arrival_delay/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
-flight_arrival_delay/evaluation | day | candidate training_set | beats_baselines! mae_not_worse_than_champion! rmse_at_most_70_0! rmse_not_worse_than_champion! served_as_offline! | mlflow scikitlearn
+flight_arrival_delay/evaluation | day | candidate training_set | beats_baselines! champion_beats_baselines mae_not_worse_than_champion! rmse_at_most_70_0! rmse_not_worse_than_champion! served_as_offline! | mlflow scikitlearn
 flight_arrival_delay/features | day | validated[-2..0] weather[-1..0] | - | deltalake polars
 flight_arrival_delay/member_gbm | day | training_set | - | lightgbm mlflow
 flight_arrival_delay/member_line | day | training_set | - | mlflow scikitlearn
 flight_arrival_delay/raw | day | - | - | deltalake pandas python
-flight_arrival_delay/training_set | day | features[-74..-1] validated[-74..-1] | no_leakage! | deltalake polars
+flight_arrival_delay/training_set | day | features[-74..-1] validated[-74..-1] | features_are_fresh no_leakage! | deltalake polars
 flight_arrival_delay/validated | day | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
 flight_arrival_delay/weather | day | - | - | deltalake python
-flight_cancellations/candidate | week | training_set | - | lightgbm mlflow
+flight_cancellations/candidate | week | training_set | fit_is_stable | lightgbm mlflow
 flight_cancellations/drift | week | endpoint features[-2..-1] | inputs_not_drifted | numpy polars
 flight_cancellations/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
-flight_cancellations/evaluation | week | candidate training_set | average_precision_beats_baselines! log_loss_at_most_0_25! log_loss_beats_baselines! not_worse_than_champion! | mlflow scikitlearn
+flight_cancellations/evaluation | week | candidate training_set | average_precision_beats_baselines! champion_beats_baselines log_loss_at_most_0_25! log_loss_beats_baselines! not_worse_than_champion! | mlflow scikitlearn
 flight_cancellations/features | week | validated[-2..0] weather[-1..0] | - | deltalake polars
 flight_cancellations/raw | week | - | - | deltalake pandas python
-flight_cancellations/training_set | week | features[-16..-1] validated[-16..-1] | no_leakage! | deltalake polars
+flight_cancellations/training_set | week | features[-16..-1] validated[-16..-1] | features_are_fresh no_leakage! | deltalake polars
 flight_cancellations/validated | week | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
 flight_cancellations/weather | week | - | - | deltalake python
-flight_delays/candidate | day | training_set | - | lightgbm mlflow
+flight_delays/candidate | day | training_set | fit_is_stable | lightgbm mlflow
 flight_delays/drift | day | endpoint features[-7..-1] | inputs_not_drifted | numpy polars
 flight_delays/endpoint | - | evaluation | serves_offline_predictions | litestar mlflow
-flight_delays/evaluation | day | candidate training_set | log_loss_at_most_0_65! log_loss_beats_baselines! not_much_worse_with_confidence! not_too_good_to_be_true! not_worse_than_champion! not_worse_than_champion_newest! not_worse_than_champion_per_carrier! roc_auc_beats_baselines! | mlflow scikitlearn
+flight_delays/evaluation | day | candidate training_set | champion_beats_baselines log_loss_at_most_0_65! log_loss_beats_baselines! not_much_worse_with_confidence! not_too_good_to_be_true! not_worse_than_champion! not_worse_than_champion_newest! not_worse_than_champion_per_carrier! roc_auc_beats_baselines! | mlflow scikitlearn
 flight_delays/features | day | planes validated[-15..0] weather[-1..0] | - | deltalake polars
 flight_delays/planes | - | - | - | deltalake python
 flight_delays/raw | day | - | - | deltalake pandas python
-flight_delays/training_set | day | features[-74..-1] validated[-74..-1] | no_leakage! | deltalake polars
+flight_delays/training_set | day | features[-74..-1] validated[-74..-1] | features_are_fresh no_leakage! | deltalake polars
 flight_delays/validated | day | raw | few_rows_quarantined key_is_unique rows_at_least | deltalake pandera polars
 flight_delays/weather | day | - | - | deltalake python
 """  # noqa: E501 - one line for each asset
 CADENCES = {dg.DailyPartitionsDefinition: "day", dg.WeeklyPartitionsDefinition: "week", type(None): "-"}
 PIPELINES = ["flight_arrival_delay", "flight_cancellations", "flight_delays"]
-VERBS = ("data", "monitor", "retrain", "walk_forward")
+VERBS = ("data", "monitor", "refresh", "retrain", "walk_forward")
 DATA_STAGES = ["raw", "validated", "weather", "features", "drift"]
 
 

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 import yaml
 
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.home import Home
-from ml_platform.contracts.records import Evaluation
 from ml_platform.orchestration.resolution import resolve
 from ml_platform.registry.bundle import open_bundle
 from ml_platform.serving.models import ModelTable

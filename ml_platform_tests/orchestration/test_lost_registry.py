@@ -15,8 +15,9 @@ from typing import Any, cast
 import pytest
 
 from ml_platform.contracts.errors import IdentityConflict, PromotionRefused, VersionNotFound
+from ml_platform.contracts.evaluations import Demand, Evaluation, Verdict
 from ml_platform.contracts.home import Home
-from ml_platform.contracts.records import Demand, Evaluation, ModelVersion, Outcome, Verdict
+from ml_platform.contracts.records import ModelVersion, Outcome
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.deployment.controller import promote
 from ml_platform.deployment.local import LocalTarget

@@ -6,7 +6,7 @@ import numpy as np
 
 from ml_platform.features.encoding import Encoder
 from ml_platform.orchestration.member_files import member_files
-from ml_platform.training.ensembles import Member
+from ml_platform.training.members import Member
 from ml_platform.training.trainer import Trained
 
 TRAINED = Trained(files={}, encoder=Encoder((), {}), importance={"b": 2.0, "a": 1.0}, loss=0.5, params={"a": 1, "b": 2})

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ml_platform.contracts.records import Evaluation, Verdict
+from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.spec import PlausibleGate
 from ml_platform_tests.pipelines.marks import DAGSTER
 from ml_platform_tests.pipelines.world import InProcessTarget, World, definitions, tiny

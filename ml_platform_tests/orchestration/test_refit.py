@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform.contracts.records import Evaluation
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.data.splits.cut import known_rows, parted
 from ml_platform.orchestration.reproducing import reproduce
 from ml_platform.orchestration.resolution import Pipeline, resolve

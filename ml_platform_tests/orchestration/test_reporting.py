@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from ml_platform.contracts.records import Evaluation
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.orchestration.judging import judge_candidate
 from ml_platform.orchestration.report_facts import _drift, gather

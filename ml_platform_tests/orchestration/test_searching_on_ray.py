@@ -19,7 +19,7 @@ import pytest
 from ml_platform.contracts.home import Home
 from ml_platform.orchestration.member_files import MEMBERS, OUT_OF_FOLD
 from ml_platform.registry.bundle import FIT, Bundle, open_bundle
-from ml_platform.training import ensembles
+from ml_platform.training import members
 from ml_platform.training import search as search_module
 from ml_platform_tests.pipelines import worker_faults
 from ml_platform_tests.pipelines.ensembles import OF, tiny_ensemble
@@ -206,7 +206,7 @@ def test_members_on_a_cluster_are_those_of_this_process(loaded: World, tmp_path:
             enter(home, patched)
             told = home.root / "told"
             told.mkdir()
-            patched.setattr(ensembles, "_fit", partial(worker_faults.fit_and_tell_where, str(told)))
+            patched.setattr(members, "_fit", partial(worker_faults.fit_and_tell_where, str(told)))
             world = _stacked(replace(loaded, home=home), **training)
             result = world.run("retrain", AS_OF)
             assert result.success, error_of(result)
@@ -230,7 +230,7 @@ def test_a_worker_lost_with_a_fold_registers_neither_member_nor_candidate(
     loaded: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is lost is named with its fold; nothing is decided."""
-    monkeypatch.setattr(ensembles, "_fit", worker_faults.die_on_a_fold)
+    monkeypatch.setattr(members, "_fit", worker_faults.die_on_a_fold)
     world = _stacked(loaded, **ON_RAY)
     result = world.run("retrain", AS_OF)
     assert not result.success

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from ml_platform import defs
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.home import Home
-from ml_platform.contracts.records import Evaluation
 from ml_platform.orchestration.resolution import Pipeline, resolve
 from ml_platform_tests.pipelines.fixtures import enter
 from ml_platform_tests.pipelines.world import InProcessTarget, World, definitions, error_of

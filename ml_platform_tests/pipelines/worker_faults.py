@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ml_platform.training import ensembles
+from ml_platform.training import members
 from ml_platform.training.trials import Asked, Question, Trial, try_parameters
 from ml_platform_tests.training.faults import starve
 
 CRASHES, DIES, STARVES = 1, 2, 3  # slots
-REAL_FIT = ensembles._fit
+REAL_FIT = members._fit
 
 
 def one_of_each_fault(question: Question, asked: Asked) -> Trial:

@@ -20,8 +20,9 @@ import pytest
 
 from ml_platform import deployment
 from ml_platform.contracts.errors import BundleDamaged, VersionNotFound
+from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.ports import ModelStore
-from ml_platform.contracts.records import Evaluation, ModelVersion, Verdict
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.registry.bundle import EXAMPLE, Bundle, open_bundle
 from ml_platform.registry.store import MlflowStore
 from ml_platform.serving.predictor import Predictor

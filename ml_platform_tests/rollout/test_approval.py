@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.contracts.records import Answer, Demand, Evaluation, ModelVersion, Outcome, Verdict
+from ml_platform.contracts.evaluations import Demand, Evaluation, Verdict
+from ml_platform.contracts.records import Answer, ModelVersion, Outcome
 from ml_platform.contracts.spec.models import Approval
 from ml_platform.rollout import (
     AlreadyChampion,

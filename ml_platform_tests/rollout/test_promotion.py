@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.contracts.records import Demand, Evaluation, ModelVersion, Outcome, Verdict
+from ml_platform.contracts.evaluations import Demand, Evaluation, Verdict
+from ml_platform.contracts.records import ModelVersion, Outcome
 from ml_platform.rollout import AlreadyChampion, NotNeeded, Promote, Refuse
 from ml_platform.rollout import decide_promotion as decide
 

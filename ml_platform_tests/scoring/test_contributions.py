@@ -15,8 +15,9 @@ from ml_platform.contracts.spec import Ensemble, Model
 from ml_platform.scoring import contributions as module
 from ml_platform.scoring.contributions import contributions, member_contributions
 from ml_platform.scoring.scorer import DESCRIPTION
-from ml_platform.training.ensembles import Member, join_members
+from ml_platform.training.ensembles import join_members
 from ml_platform.training.fitting import fit_model
+from ml_platform.training.members import Member
 from ml_platform.training.trainer import Trained
 
 COLUMNS = ["carrier", "distance", "hour"]

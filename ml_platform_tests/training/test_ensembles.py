@@ -16,9 +16,10 @@ from ml_platform.data.calendar import Calendar
 from ml_platform.scoring.classes import class_numbers
 from ml_platform.scoring.ensemble import join
 from ml_platform.training.coefficients import stack_coefficients
-from ml_platform.training.ensembles import Fits, Member, fit_member, join_members
+from ml_platform.training.ensembles import join_members
 from ml_platform.training.fitting import fit_model
 from ml_platform.training.losses import loss_of
+from ml_platform.training.members import Fits, Member, fit_member
 from ml_platform.training.out_of_fold import fold_sets, predicted_labels
 from ml_platform.training.trainer import Trained
 

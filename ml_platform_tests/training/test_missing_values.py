@@ -11,8 +11,9 @@ import pytest
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.spec import Ensemble, LightGBMModel, LinearModel, XGBoostModel
 from ml_platform.contracts.spec.models import Model
-from ml_platform.training.ensembles import Member, join_members
+from ml_platform.training.ensembles import join_members
 from ml_platform.training.fitting import fit_model
+from ml_platform.training.members import Member
 from ml_platform.training.trainer import Trained
 
 SIZES = {"train": 1500, "validation": 500}

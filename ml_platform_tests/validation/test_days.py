@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from ml_platform.contracts.evaluations import Verdict
 from ml_platform.contracts.metrics import METRICS_OF, Task
-from ml_platform.contracts.records import ModelVersion, Verdict
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Costs, Gate
 from ml_platform.validation.bootstrap import Gap
 from ml_platform.validation.days import day_interval, without_each

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.metrics import Task
-from ml_platform.contracts.records import Evaluation, ModelVersion, Verdict
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Gate, PlausibleGate
 from ml_platform.validation.evaluation import ChampionScores, evaluate
 from ml_platform.validation.measure import Measure, Own

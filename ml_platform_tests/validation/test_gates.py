@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_platform.contracts.evaluations import Verdict
 from ml_platform.contracts.metrics import HIGHER_IS_BETTER, METRIC_NAMES, MetricName
-from ml_platform.contracts.records import Verdict
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.bootstrap import Interval
 from ml_platform.validation.gates import Measured, judge

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from ml_platform.contracts.records import Evaluation, Outcome, Verdict
+from ml_platform.contracts.evaluations import Evaluation, Verdict
+from ml_platform.contracts.records import Outcome
 from ml_platform.contracts.spec import PlausibleGate
 from ml_platform.validation.plausible import (
     ALONE_AT_LEAST,

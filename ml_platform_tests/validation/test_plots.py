@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ml_platform.contracts.records import Verdict
+from ml_platform.contracts.evaluations import Verdict
 from ml_platform.validation.plots import actual_plot, calibration_plot, importance_plot, metric_table, verdict_table
 
 LABELS = np.tile([0, 0, 1], 200)

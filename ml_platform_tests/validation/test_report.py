@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_platform.contracts.evaluations import Bounds, Evaluation, PartScore, Verdict
 from ml_platform.contracts.metrics import Task
-from ml_platform.contracts.records import Bounds, ColumnDrift, Evaluation, PartScore, Verdict
+from ml_platform.contracts.records import ColumnDrift
 from ml_platform.validation.report import (
     Day,
     Explanation,

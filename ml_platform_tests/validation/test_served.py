@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ml_platform.contracts.records import Verdict
+from ml_platform.contracts.evaluations import Verdict
 from ml_platform.contracts.spec import ServedGate
 from ml_platform.validation.served import DIFFERENCE_AT_MOST, NotServed, Served, judge_served
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml_platform.contracts.records import ModelVersion, Verdict
+from ml_platform.contracts.evaluations import Verdict
+from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.bootstrap import Interval
 from ml_platform.validation.evaluation import ChampionScores, evaluate

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ml_platform.contracts.records import Bounds
+from ml_platform.contracts.evaluations import Bounds
 from ml_platform.validation.plots import table, verdict_table
 from ml_platform.validation.report.checklist import checklist_table
 from ml_platform.validation.report.facts import NO_NUMBER_YET, Facts

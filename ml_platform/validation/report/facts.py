@@ -7,8 +7,9 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.metrics import LOSS_OF, Task
-from ml_platform.contracts.records import ColumnDrift, Evaluation
+from ml_platform.contracts.records import ColumnDrift
 from ml_platform.validation.report.checklist import Item
 
 FloatArray = NDArray[np.float64]

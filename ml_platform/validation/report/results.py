@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ml_platform.contracts.evaluations import Bounds, PartScore, Verdict
 from ml_platform.contracts.metrics import worse_by
-from ml_platform.contracts.records import Bounds, PartScore, Verdict
 from ml_platform.validation.report import charts, curves
 from ml_platform.validation.report.facts import NO_NUMBER_YET, Facts, Scores
 from ml_platform.validation.report.page import (
