@@ -21,8 +21,8 @@ class Verdict(Record):
     `by_rows`, as if each row were drawn by itself, and `by_days`, with the rows of a day drawn together, of which there
     are `days`. `condition` is the gate's condition in full, which stays when its name changes; a verdict of before
     there were names has it in `gate`. `basis` is a digest of all that it hangs on beside the bound: the gate's other
-    settings, costs, an author's metric. `is_applicable` is false where the champion has seen every row of the holdout:
-    then nothing can be said, and nothing is wrong.
+    settings, costs, an author's metric. `is_applicable` is false where the champion has learnt from so many rows that
+    too few new ones are left: then nothing can be said, and nothing is wrong.
     """
 
     gate: str

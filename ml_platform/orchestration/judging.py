@@ -14,7 +14,7 @@ from ml_platform.contracts.evaluations import Evaluation, ServedFit, Verdict
 from ml_platform.contracts.metrics import Task
 from ml_platform.contracts.ports import Ledger, ModelStore
 from ml_platform.contracts.records import ModelVersion
-from ml_platform.contracts.spec import AnyGate, Gate, ServedFitGate, ServedGate
+from ml_platform.contracts.spec import Gate, ServedFitGate, ServedGate
 from ml_platform.data.lake.tables import Lake
 from ml_platform.ledger.folds import champion, evaluations_before, next_seq, promotions
 from ml_platform.ledger.identity import require_one_digest
@@ -33,6 +33,7 @@ from ml_platform.orchestration.strongest import strongest_alone
 from ml_platform.registry.bundle import Bundle, FitName
 from ml_platform.scoring.classes import Class
 from ml_platform.validation.alerts import champion_alert
+from ml_platform.validation.applicable import mark_not_applicable
 from ml_platform.validation.evaluation import evaluate
 from ml_platform.validation.measure import THRESHOLD, FloatArray
 from ml_platform.validation.metrics import score
@@ -80,7 +81,7 @@ class Judged:
     def check_results(self, *, is_blocking: bool) -> list[dg.AssetCheckResult]:
         """Show each verdict as an asset check; what is not a pass stops the run if `is_blocking`, else it warns.
 
-        A gate against a champion that has seen every row is not applicable, which is nothing to warn of.
+        A gate for which the champion has left too few new rows is not applicable, which is nothing to warn of.
         """
         return [
             dg.AssetCheckResult(
@@ -149,11 +150,13 @@ def judge_candidate(
     baselines = predict_baselines(rows, happened.classes, spec.quantile)
     gates = [gate for gate in spec.gates if not isinstance(gate, ServedGate)]
     measure = measure_of(pipeline, THRESHOLD if mine.threshold is None else mine.threshold)
+    local = holdout[spec.event_time].dt.convert_time_zone(spec.partitions.timezone)
+    at = local.dt.replace_time_zone(None).to_numpy()
     evaluation = evaluate(
         version, labels=labels, candidate=candidate, baselines=baselines, champion=champion,
         gates=gates, measure=measure,
         slices={name: holdout[name].to_list() for gate in gates if isinstance(gate, Gate) for name in gate.per or ()},
-        at=holdout[spec.event_time].dt.convert_time_zone(spec.partitions.timezone).dt.replace_time_zone(None).to_numpy(),
+        at=at,
         thresholds=baseline_thresholds(pipeline, rows, baselines),
         earlier=evaluations_before(decisions, version.version),
         strongest=partial(strongest_alone, spec, rows, candidate, happened),
@@ -161,8 +164,8 @@ def judge_candidate(
     served = served_verdicts(pipeline, version, bundle, rows, lake)
     scored = Scored(labels, candidate, baselines, measure)
     refit, served_fit = _served_fit(pipeline, serves, happened.said_by(serves, holdout), scored)
-    has_seen_all = champion is not None and not champion.is_unseen.any()
-    compared = _applicable(spec.gates, evaluation.verdicts, has_seen_all=has_seen_all)
+    is_unseen = None if champion is None else champion.is_unseen
+    compared = mark_not_applicable(spec.gates, evaluation.verdicts, is_unseen, at)
     verdicts = _ordered(pipeline, [*compared, *served, *refit])
     members = member_predictors(bundle, mine)
     shown = {name: score(labels, happened.said_by(each, holdout), measure) for name, each in members.items()}
@@ -234,17 +237,6 @@ def _served_fit(
     learnt = Learnt(manifest.learnt_rows or 0, manifest.learnt_until, manifest.newest_learnt_at)
     verdict, record = judge_served_fit(gates[0], scored, predictions, learnt)
     return [verdict], record
-
-
-def _applicable(gates: Sequence[AnyGate], verdicts: Sequence[Verdict], *, has_seen_all: bool) -> list[Verdict]:
-    """Mark the verdicts that compare with a champion which has seen all rows of the holdout: there is no comparison."""
-    versus = {gate.name for gate in gates if isinstance(gate, Gate) and gate.versus == "champion"}
-    return [
-        verdict.model_copy(update={"is_applicable": False})
-        if has_seen_all and verdict.gate in versus and verdict.outcome == "inconclusive"
-        else verdict
-        for verdict in verdicts
-    ]
 
 
 def _ordered(pipeline: Pipeline, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:

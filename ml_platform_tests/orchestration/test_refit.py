@@ -137,10 +137,11 @@ def test_a_champion_that_has_learnt_the_holdout_makes_the_gate_inconclusive(refi
     """Asked by hand within the cool-down: no row of the holdout is new to the champion."""
     assert refitted.run("retrain", LATER).success
     result = refitted.run("retrain", AS_OF)
-    assert not result.success
+    assert result.success  # the gate is not applicable, and what serves stays as it is
     outcomes = {each.gate: each for each in _evaluation(refitted).verdicts}
     verdict = next(each for name, each in outcomes.items() if "champion" in name)
-    assert verdict.outcome == "inconclusive"
+    assert (verdict.outcome, verdict.is_applicable) == ("inconclusive", False)
+    assert refitted.promoted() == [1]
     assert "did not train on" in verdict.sentence
 
 
