@@ -131,18 +131,20 @@ def _challenger_faults(
 
 
 def _edited(decisions: Sequence[Decision], listed: Sequence[ModelVersion]) -> Iterator[str]:
-    for version in known_versions(decisions):
-        for each in listed:
-            if each.version == version.version and each.digest != version.digest:
-                yield (
-                    f"MLflow's version {each.version} is tagged with digest {each.digest[:12] or 'none'}, the ledger "
-                    f"knows it as {version.digest[:12]}: the tag was edited, or it is another model. The ledger counts."
-                )
-            elif each.digest == version.digest and each.as_of != version.as_of:
-                yield (
-                    f"MLflow's version {each.version} is tagged as of {each.as_of or 'no day'}, the ledger says "
-                    f"{version.as_of}: the ledger counts."
-                )
+    known = known_versions(decisions)
+    by_number, by_digest = {each.version: each for each in known}, {each.digest: each for each in known}
+    for each in listed:
+        numbered, tagged = by_number.get(each.version), by_digest.get(each.digest)
+        if numbered is not None and numbered.digest != each.digest:
+            yield (
+                f"MLflow's version {each.version} is tagged with digest {each.digest[:12] or 'none'}, the ledger knows "
+                f"it as {numbered.digest[:12]}: the tag was edited, or it is another model. The ledger counts."
+            )
+        elif tagged is not None and tagged.as_of != each.as_of:
+            yield (
+                f"MLflow's version {each.version} is tagged as of {each.as_of or 'no day'}, the ledger says "
+                f"{tagged.as_of}: the ledger counts."
+            )
 
 
 def _foreign(decisions: Sequence[Decision], listed: Sequence[ModelVersion]) -> Iterator[str]:
