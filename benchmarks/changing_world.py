@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -50,6 +51,16 @@ class ChangingWorld(World):
         return 1 / (1 + np.exp(-(np.log(share / (1 - share)) + score)))
 
 
+class Step(NamedTuple):
+    """One month: losses of the served fit, of the fit by hand and of what serves, and why the gates refused."""
+
+    month: int
+    fitted: float
+    by_hand: float
+    serving: float | None
+    refused: str
+
+
 def by_hand(rows: pl.DataFrame, spec: PipelineSpec) -> "partial[FloatArray]":
     """Fit LightGBM on every row known, its rounds chosen on the newest of them, without any of the platform's fits."""
     import lightgbm as lgb
@@ -79,8 +90,8 @@ def _predict(booster: object, encoder: Encoder, rows: pl.DataFrame) -> FloatArra
     return np.asarray(booster.predict(encoder.encode(rows), num_threads=1))  # type: ignore[attr-defined]
 
 
-def walk(seed: int) -> Iterator[tuple[int, float, float, float | None, str]]:
-    """Walk one world; yields month, loss of the served fit, of the fit by hand, of what serves, and a refusal."""
+def walk(seed: int) -> Iterator[Step]:
+    """Walk one world."""
     world = ChangingWorld(seed)
     with tempfile.TemporaryDirectory() as folder:
         spec = drafted(world, Path(folder))
@@ -112,8 +123,10 @@ def main() -> None:
     ratios: list[float] = []
     for seed in range(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
         steps = list(walk(seed))
-        served, hand = (float(np.mean([step[place] for step in steps])) for place in (1, 2))
-        gated = [step[3] for step in steps if step[3] is not None]
+        served, hand = (
+            float(np.mean(each)) for each in zip(*((step.fitted, step.by_hand) for step in steps), strict=True)
+        )
+        gated: list[float] = [step.serving for step in steps if step.serving is not None]
         ratios.append(served / hand)
         print(f"\nworld {seed}: {len(steps)} months")
         print(f"served fits {served:.4f}, by hand {hand:.4f} ({served / hand - 1:+.2%})")

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ml_platform.cli import app
-from ml_platform.contracts.records import Evaluation
+from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.spec import Gate, PipelineSpec
 from ml_platform.ledger.identity import known_versions
 from ml_platform.orchestration.mlflow_run import experiment_name

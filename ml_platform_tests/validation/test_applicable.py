@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.contracts.records import Outcome, Verdict
+from ml_platform.contracts.evaluations import Verdict
+from ml_platform.contracts.records import Outcome
 from ml_platform.contracts.spec import Gate
 from ml_platform.validation.applicable import mark_not_applicable
 
