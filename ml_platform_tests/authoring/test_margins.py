@@ -86,7 +86,8 @@ def test_a_sample_that_cannot_be_fitted_says_why() -> None:
 def test_each_line_of_the_table_asks_every_baseline_and_the_champion_with_confidence(predicted: str) -> None:
     """For the proper loss; the watched metric by its estimate."""
     line = TABLE[predicted]  # type: ignore[index]
-    values = dict.fromkeys([line.loss, *([line.watched] if line.watched else [])], 0.5)
+    watched: dict[str, float] = {} if line.watched is None else {line.watched: 0.5}
+    values: dict[str, float] = {line.loss: 0.5, **watched}
     margins = Margins({"prior": values}, [values] * 3, 900)
     gates = [Gate.model_validate(each.gate) for each in draft_gates(predicted, margins)]  # type: ignore[arg-type]
     assert [(gate.metric, gate.versus, gate.confidence) for gate in gates[:2]] == [
