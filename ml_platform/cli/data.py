@@ -1,15 +1,16 @@
-"""The commands `data show` and `lake ls`, `lake vacuum`: where data came from, what there is, what may go."""
+"""The commands `data show`, `data stale`, `lake ls`, `lake vacuum`: where data came from, what is stale or may go."""
 
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_platform.cli.options import HomeOption
+from ml_platform.cli.options import PROJECT, HomeOption, package_of
 from ml_platform.cli.stores import open_lake, open_models
 from ml_platform.contracts.errors import PartitionMissing, SpecError, examples
 
@@ -29,6 +30,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     data, lake = (typer.Typer(no_args_is_help=True, help=said) for said in ("Look at data.", "Look after the lake."))
     data.command("show")(show)
+    data.command("stale")(stale)
     lake.command("ls")(ls)
     lake.command("vacuum")(vacuum)
     app.add_typer(data, name="data")
@@ -58,6 +60,28 @@ def show(
     typer.echo(f"{pipeline} {partition}: " + (f"{verdict.outcome}, {verdict.sentence}" if verdict else "no verdict"))
     for each in origins:
         typer.echo("\n".join(_lines(each, "")))
+
+
+def stale(
+    pipeline: Annotated[str, typer.Argument(help="A pipeline.")],
+    home: HomeOption = Path(".ml_platform"),
+    as_json: JsonOption = False,
+    defs: Annotated[Path, typer.Option(help="Folder of the pipelines.")] = PROJECT / "ml_platform" / "defs",
+) -> None:
+    """List the partitions made from rows, lookups or a feature plan that changed since; exit code 1 if any is."""
+    from ml_platform.orchestration.freezing import find_pipeline
+    from ml_platform.orchestration.freshness import stale_partitions
+    from ml_platform.orchestration.refitting import load_pipeline
+
+    path = find_pipeline(defs.absolute(), pipeline)
+    found = stale_partitions(load_pipeline(path, package_of(path.parent)), open_lake(home))
+    for each in found:
+        line = f"{each.stage:<14} {each.partition:<12} {', '.join(each.reasons)}"
+        typer.echo(json.dumps(asdict(each)) if as_json else line)
+    if found and not as_json:
+        typer.echo(f"{len(found)} stale partitions. The job {pipeline}_refresh makes those from validated to features")
+        typer.echo(f"again; training sets follow with the job {pipeline}_retrain.")
+    raise typer.Exit(1 if found else 0)
 
 
 def ls(home: HomeOption = Path(".ml_platform"), tables: TablesOption = None) -> None:
