@@ -11,6 +11,7 @@ import pytest
 
 from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.spec import Gate, OwnMetric, ServedGate
+from ml_platform.data.lake.freshness import Freshness
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.store import MlflowStore
 from ml_platform_tests.pipelines.marks import DAGSTER
@@ -32,10 +33,11 @@ def _gated(*gates: Any, **changed: Any) -> Pipeline:
 
 
 def _with_training_set(world: World, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    """Write a training set of other rows than the lake gave."""
+    """Write a training set of other rows than the lake gave, as if they had come from the same inputs."""
     assert world.materialize("training_set", key=LATER).success
-    rows = world.lake.read(TRAINING_SET, [LATER])
-    world.lake.write(TRAINING_SET, change(rows).select(rows.columns), [LATER])
+    rows, written = world.lake.read(TRAINING_SET, [LATER]), Freshness(world.lake).now(TRAINING_SET, LATER)
+    assert written is not None
+    world.lake.write(TRAINING_SET, change(rows).select(rows.columns), [LATER], lineage=written.lineage)
 
 
 def _verdicts(world: World) -> dict[str, Verdict]:
@@ -138,10 +140,11 @@ def test_a_champion_whose_features_are_gone_cannot_be_compared_with(world: World
 
 
 def _files_of(world: World, version: int) -> list[Path]:
-    """Give each copy of a version's bundle: MLflow's own, and the one that was downloaded."""
+    """Give each copy of a version's bundle: MLflow's own, the one that was downloaded, and the deployed one."""
     digest = world.models.version("tiny", version).digest
     kept = [path.parent for path in world.home.mlflow_artifacts.rglob("manifest.json")]
-    found = [path for path in [*kept, world.home.root / "cache" / digest] if (path / "manifest.json").exists()]
+    copies = [world.home.root / "cache" / digest, world.home.bundles / "tiny" / digest]
+    found = [path for path in [*kept, *copies] if (path / "manifest.json").exists()]
     assert found
     return found
 
