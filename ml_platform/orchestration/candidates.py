@@ -62,7 +62,7 @@ def candidate_of(models: ModelStore, decisions: Sequence[Decision], pipeline: st
         if deployed_bundle(version) is not None or models.holds(version):
             return _with_run(version, models)
     strangers = [each for each in unknown_versions(models.listed(pipeline), decisions) if as_of in (None, each.as_of)]
-    lost = [f"version {each.version} is gone from the registry" for each in known]
+    lost = [f"version {each.version} is gone from the registry, or its bundle is damaged" for each in known]
     ignored = [f"version {each.version} of the registry is not in the ledger" for each in strangers]
     raise VersionNotFound.because(
         f"{pipeline}: candidate as of {as_of or 'any day'}", got=examples([*lost, *ignored]) or "none",
