@@ -129,7 +129,7 @@ def _tamper(world: World, label: pl.Expr) -> None:
     rows = world.lake.read(TRAINING_SET, [AS_OF])
     other = rows.with_columns(label=pl.when(pl.col("part") == "holdout").then(pl.col("label")).otherwise(label))
     assert not other["label"].equals(rows["label"])
-    world.lake.write(TRAINING_SET, other, [AS_OF])
+    world.rewrite("training_set", other, AS_OF)
 
 
 def test_an_honest_candidate_passes_and_serves(world: World) -> None:
@@ -173,7 +173,7 @@ def test_a_mixture_of_worlds_is_stopped_by_the_newest_part_alone(world: World) -
     is_old = pl.col("day") < sorted(rows["day"].unique())[-NEW_DAYS]
     turned = pl.when(is_old & (pl.col("origin") == TURNED)).then(~pl.col("label").cast(pl.Boolean))
     mixed = rows.with_columns(label=turned.otherwise(pl.col("label").cast(pl.Boolean)).cast(rows.schema["label"]))
-    world.lake.write(TRAINING_SET, mixed, [AS_OF])
+    world.rewrite("training_set", mixed, AS_OF)
     _stages(world, "candidate")
     _is_stopped_by(world, [NEWEST])
 

@@ -11,7 +11,6 @@ import pytest
 
 from ml_platform.contracts.evaluations import Evaluation, Verdict
 from ml_platform.contracts.spec import Gate, OwnMetric, ServedGate
-from ml_platform.data.lake.freshness import Freshness
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform.registry.store import MlflowStore
 from ml_platform_tests.pipelines.marks import DAGSTER
@@ -35,9 +34,8 @@ def _gated(*gates: Any, **changed: Any) -> Pipeline:
 def _with_training_set(world: World, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
     """Write a training set of other rows than the lake gave, as if they had come from the same inputs."""
     assert world.materialize("training_set", key=LATER).success
-    rows, written = world.lake.read(TRAINING_SET, [LATER]), Freshness(world.lake).now(TRAINING_SET, LATER)
-    assert written is not None
-    world.lake.write(TRAINING_SET, change(rows).select(rows.columns), [LATER], lineage=written.lineage)
+    rows = world.lake.read(TRAINING_SET, [LATER])
+    world.rewrite("training_set", change(rows).select(rows.columns), LATER)
 
 
 def _verdicts(world: World) -> dict[str, Verdict]:

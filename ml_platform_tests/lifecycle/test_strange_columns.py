@@ -78,9 +78,8 @@ def test_a_feature_that_is_empty_in_the_window_trains_with_a_warning(
     world = _world(home, pipeline)
     assert world.run("data", FIRST, LAST).success
     assert world.materialize("training_set", key=AS_OF).success
-    table = f"{pipeline.name}/training_set"
-    rows = world.lake.read(table, [AS_OF])
-    world.lake.write(table, rows.with_columns(distance_km=pl.lit(None, pl.Float64)), [AS_OF])
+    rows = world.lake.read(f"{pipeline.name}/training_set", [AS_OF])
+    world.rewrite("training_set", rows.with_columns(distance_km=pl.lit(None, pl.Float64)), AS_OF)
     result = world.materialize("candidate", key=AS_OF)
     assert result.success, error_of(result)
     [event] = result.asset_materializations_for_node("tips__candidate")

@@ -16,6 +16,7 @@ import yaml
 
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.records import Decision
+from ml_platform.data.lake.freshness import Freshness
 from ml_platform.data.lake.tables import Lake, local_lake
 from ml_platform.deployment.local import LocalTarget
 from ml_platform.features.online import OnlineStore
@@ -135,6 +136,13 @@ class World:
         events = [each.event.dagster_event for each in records if each.event and each.run_id == run_id]
         kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
         return [each.asset_check_evaluation_data for each in events if each is not None and each.event_type == kind]
+
+    def rewrite(self, stage: str, rows: pl.DataFrame, key: str) -> None:
+        """Write other rows to a partition, as if they had come from the same inputs."""
+        table = f"{self.name}/{stage}"
+        written = Freshness(self.lake).now(table, key)
+        assert written is not None
+        self.lake.write(table, rows, [key], lineage=written.lineage)
 
     def decisions(self, *kinds: str) -> list[Decision]:
         """Give the ledger's decisions, of some kinds."""
