@@ -27,7 +27,10 @@ Context = dg.OpExecutionContext | dg.AssetExecutionContext
 def refresh_job(pipeline: Pipeline) -> dg.JobDefinition:
     """Make everything stale from `validated` to `features` again, in one run; nothing is chosen at launch."""
 
-    @dg.op(name="refresh", description="Finds the stale partitions of validated, lookups and features, and makes them.")
+    @dg.op(
+        name=f"{pipeline.name}__refresh",
+        description="Finds the stale partitions of validated, lookups and features, and makes them.",
+    )
     def refresh(
         context: dg.OpExecutionContext, lake: dg.ResourceParam[Lake], online: dg.ResourceParam[OnlineStore]
     ) -> None:

@@ -110,6 +110,12 @@ def test_jobs_are_named_by_what_they_do(location: dg.Definitions) -> None:
     }
 
 
+def test_every_job_of_every_pipeline_can_be_built(location: dg.Definitions) -> None:
+    """Names of ops and graphs must not meet: of all pipelines in one code location, as the daemon loads them."""
+    jobs = {job.name for job in location.get_repository_def().get_all_jobs()}
+    assert {f"{name}_{verb}" for name in PIPELINES for verb in VERBS} <= jobs
+
+
 def test_the_schedule_carries_on_to_drift_and_a_walk_forward_leaves_the_endpoint_alone(
     location: dg.Definitions,
 ) -> None:
