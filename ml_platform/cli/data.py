@@ -13,6 +13,7 @@ import typer
 from ml_platform.cli.options import PROJECT, HomeOption, package_of
 from ml_platform.cli.stores import open_lake, open_models
 from ml_platform.contracts.errors import PartitionMissing, SpecError, examples
+from ml_platform.contracts.home import Home
 
 if TYPE_CHECKING:
     from ml_platform.data.lake.provenance import Origin
@@ -103,13 +104,15 @@ def vacuum(
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
     tables: TablesOption = None,
 ) -> None:
-    """Remove files that no version needs which is new or which a registered model was trained from."""
+    """Remove files that no version needs which is new or which a registered or deployed model was trained from."""
     from ml_platform.data.lake.retention import needed_versions
     from ml_platform.data.lake.retention import vacuum as remove
     from ml_platform.registry.bundle import open_bundle
 
     lake, store, span = open_lake(home), open_models(home), _span(keep)
     models = [open_bundle(store.bundle(each), each.digest).manifest for each in store.registered()]
+    deployed = sorted(Home(home.absolute()).bundles.glob("*/*/manifest.json"))  # also of versions the registry lost
+    models += [open_bundle(each.parent, each.parent.name).manifest for each in deployed]
     named = [each for model in models for each in model.data]
     manifests = [model.training_manifest for model in models if model.training_manifest]
     needed = needed_versions(lake, tables or lake.tables(), named, manifests)

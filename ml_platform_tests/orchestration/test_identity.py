@@ -81,6 +81,18 @@ def test_a_champion_deleted_in_mlflow_blocks_nothing(world: World) -> None:
     assert _said(world, "versions") == ""
 
 
+def test_a_vacuum_after_a_lost_registry_keeps_what_the_champion_was_trained_from(world: World) -> None:
+    """Its bundle is deployed, and names the table versions."""
+    rows = world.lake.read(f"{NAME}/features", ["2020-01-15"])
+    world.lake.write(f"{NAME}/features", rows.head(10), ["2020-01-15"])
+    version = world.lake.version(f"{NAME}/features") - 1
+    _client(world).delete_registered_model(NAME)
+    given = ["--home", str(world.home.root), "--keep", "0", "--dry-run", "--table", f"{NAME}/features"]
+    result = CliRunner().invoke(app, ["lake", "vacuum", *given])
+    assert result.exit_code == 0, result.output
+    assert f"kept for models: v{version}" in result.stdout
+
+
 def test_other_gates_and_another_description_make_no_new_version(world: World) -> None:
     """The model is the same: it is judged by the new gates, and a retrain of the champion's day ends green."""
     gates = [Gate(metric="log_loss", at_most=0.69).model_dump(mode="json", by_alias=True)]
