@@ -353,9 +353,9 @@ def test_a_walk_forward_whose_gates_say_no_did_what_was_asked(world: World, monk
     result = world.run("walk_forward", LATER)
     assert result.success
     failed = [each for each in result.get_asset_check_evaluations() if not each.passed]
-    assert "roc_auc_better_than_baseline" in [each.check_name for each in failed]
+    assert GATES[2] in [each.check_name for each in failed]
     assert {each.severity for each in failed} == {dg.AssetCheckSeverity.WARN}
-    assert _verdicts(world)["roc_auc_better_than_baseline"] == "fail"
+    assert _verdicts(world)[GATES[2]] == "fail"
     assert world.promoted() == [1]
 
 
