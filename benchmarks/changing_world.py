@@ -104,13 +104,8 @@ def walk(seed: int) -> Iterator[Step]:
             labels = month["label"].cast(pl.Float64).to_numpy()
             champion: Trained | None = walked.champion
             serving = None if champion is None else _loss(labels, champion.predict(month))
-            yield (
-                step.month,
-                _loss(labels, fits.served.predict(month)),
-                _loss(labels, hand(month)),
-                serving,
-                step.refused,
-            )
+            served = _loss(labels, fits.served.predict(month))
+            yield Step(step.month, served, _loss(labels, hand(month)), serving, step.refused)
 
 
 def _loss(labels: FloatArray, predictions: FloatArray) -> float:
