@@ -23,7 +23,7 @@ HELD_OUT_ENOUGH = 2000  # rows of validation and holdout each, beyond which a lo
 HELD_OUT_PARTITIONS = 2  # so many are enough where fewer rows are to be had
 HELD_OUT_DAYS = 7  # rows of one day are alike: a gate needs several days
 HELD_OUT_ROWS = 1.1 * ROWS_AT_LEAST  # at least; some have no label, or are no good
-TRAIN_ROWS = 1000  # at least, of the first model
+TRAIN_ROWS = 500  # at least, of the first model, as many as a gate judges on
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _held_out(every: Cadence, usable: int, usual: float, history: str, delay: in
 
 
 def _train_at_least(every: Cadence, room: int, usual: float, held_out: int) -> int:
-    """Return the days that the first model needs: as many as are held out, and some thousand rows if there are."""
+    """Return the days that the first model needs: as many as are held out, and some hundred rows if there are."""
     wanted = max(held_out, DAYS[every] * math.ceil(TRAIN_ROWS / usual))
     return max(1, min(wanted, room))
 

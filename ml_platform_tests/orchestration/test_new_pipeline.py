@@ -71,9 +71,9 @@ def test_each_level_that_exists_loads_and_has_its_parts(level: int, project: Pat
 def test_the_third_level_searches_on_as_many_folds_as_the_data_leave_room_for(project: Path) -> None:
     made, _ = new_pipeline("parcels", said(level=3), project / "mine" / "defs")
     spec = _spec(project)
-    folds, train = spec["split"]["folds"], made.span.train  # type: ignore[index]
+    folds, history = spec["split"]["folds"], made.span.history  # type: ignore[index]
     assert 2 <= folds <= 3
-    assert train - (folds - 1) * made.span.held_out - made.span.delay >= max(1, train // 2)
+    assert history - (folds - 1) * made.span.held_out - made.span.delay >= made.span.train_at_least
     searched = spec["models"]["gbm"]  # type: ignore[index]
     assert not searched["params"].keys() & searched["search"]["space"].keys()
 
