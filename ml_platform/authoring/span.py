@@ -21,7 +21,8 @@ DAYS: Mapping[Cadence, int] = {"day": 1, "week": 7, "month": 28}  # at least, of
 TRAIN: Mapping[Cadence, int] = {"day": 364, "week": 728, "month": 1092}  # days; as much of it as there is
 HELD_OUT_ENOUGH = 2000  # rows of validation and holdout each, beyond which a longer part tells little more
 HELD_OUT_PARTITIONS = 2  # so many are enough where fewer rows are to be had
-HELD_OUT_DAYS = 7  # rows of one day are alike: a gate needs several days
+# Partitions, where the history has room: rows of one day are alike, and a gate with confidence needs some thousand.
+HELD_OUT_AT_LEAST: Mapping[Cadence, int] = {"day": 7, "week": 4, "month": 1}
 HELD_OUT_ROWS = 1.1 * ROWS_AT_LEAST  # at least; some have no label, or are no good
 TRAIN_ROWS = 500  # at least, of the first model, as many as a gate judges on
 
@@ -101,7 +102,7 @@ def _held_out(every: Cadence, usable: int, usual: float, history: str, delay: in
     """Return the days of validation and of holdout: enough rows for a gate to judge on, no share of the calendar.
 
     Some thousand rows or two partitions, whichever is less, but never fewer rows than a gate needs. Of days a whole
-    week, where the history has room for it.
+    week, and four of weeks, where the history has room for it.
     """
     least = math.ceil(HELD_OUT_ROWS / usual)
     if usable < max(PARTITIONS_AT_LEAST, least * 3):
@@ -111,8 +112,7 @@ def _held_out(every: Cadence, usable: int, usual: float, history: str, delay: in
             f"{ROWS_AT_LEAST} rows to speak of", hint="bring more history, or choose another --every",
         )  # fmt: skip
     enough = min(math.ceil(HELD_OUT_ENOUGH / usual), max(HELD_OUT_PARTITIONS, least))
-    days = HELD_OUT_DAYS if every == "day" else 1
-    return DAYS[every] * max(least, min(max(enough, days), usable // 4))
+    return DAYS[every] * max(least, min(max(enough, HELD_OUT_AT_LEAST[every]), usable // 4))
 
 
 def _train_at_least(every: Cadence, room: int, usual: float, held_out: int) -> int:

@@ -19,7 +19,7 @@ from ml_platform.contracts.records import ModelVersion
 from ml_platform.contracts.spec import Gate, LightGBMModel
 from ml_platform.scoring.classes import class_numbers
 from ml_platform.training.baselines import predict_baselines
-from ml_platform.training.fitting import fit_model
+from ml_platform.training.fitting import fit_model, refit_model
 from ml_platform.training.threads import computing_with
 from ml_platform.validation.evaluation import ChampionScores, evaluate
 from ml_platform.validation.measure import Measure
@@ -86,7 +86,7 @@ class Drafted:
     @property
     def gates(self) -> list[Gate]:
         """The gates that were written."""
-        return [Gate.model_validate(gate) for gate in self.made.attributes["gates"] if "metric" in gate]
+        return [Gate.model_validate(gate) for gate in self.made.attributes["gates"] if "kind" not in gate]
 
     @property
     def last(self) -> int:
@@ -95,9 +95,8 @@ class Drafted:
 
     @property
     def first(self) -> int:
-        """The first day before which all parts of a training set are full."""
-        span = self.made.span
-        return span.train + 2 * span.held_out + (span.first - START.date()).days
+        """The day on which the drafted pipeline has its first model."""
+        return (self.made.span.as_of - START.date()).days
 
     def parts(self, day: int, rows: pl.DataFrame | None = None) -> pl.DataFrame:
         """Cut a training set as of a day."""
@@ -116,12 +115,12 @@ class Drafted:
         )  # fmt: skip
 
     def fit(self, parts: pl.DataFrame) -> Fitted:
-        """Fit the drafted recipe and predict the holdout."""
-        task, [model] = self.made.task, self.made.attributes["models"].values()
+        """Fit the drafted recipe as a candidate is judged, on train and validation, and predict the holdout."""
+        task, columns = self.made.task, self.made.attributes["features"]["columns"]
+        [model] = (LightGBMModel.model_validate(each) for each in self.made.attributes["models"].values())
         with computing_with(1):
-            trained = fit_model(
-                parts, self.made.attributes["features"]["columns"], LightGBMModel.model_validate(model), task
-            )
+            tuning = fit_model(parts, columns, model, task)
+            trained = refit_model(parts.filter(pl.col("part") != "holdout"), columns, model, task, tuning)
         holdout = parts.filter(pl.col("part") == "holdout")
         classes = CLASSES if task == "multiclass" else ()
         label = holdout["label"]
