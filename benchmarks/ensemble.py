@@ -23,6 +23,7 @@ import polars as pl
 
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.spec import Ensemble, PipelineSpec
+from ml_platform.data.splits.cut import parted
 from ml_platform.demo.platform import Platform
 from ml_platform.deployment.services import dagster_env, prepare_dagster_home
 from ml_platform.orchestration.members import folds_of
@@ -85,7 +86,7 @@ def _load(home: Home) -> None:
 
 def _month(seed: int, as_of: str) -> Month:
     began, pipeline = time.perf_counter(), _pipeline(seed)
-    spec, rows = pipeline.spec, make_training_set(pipeline, open_lake(), as_of)
+    spec, rows = pipeline.spec, parted(make_training_set(pipeline, open_lake(), as_of))
     folds, holdout = folds_of(spec, rows, as_of), rows.filter(pl.col("part") == "holdout")
     members = {name: fit_member(rows, fitter(spec, model), folds) for name, model in spec.models.items()}
     joined = dict(_joined(rows, members, folds))

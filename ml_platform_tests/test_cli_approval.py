@@ -53,7 +53,7 @@ class Project:
         verdicts = tuple(
             Verdict(
                 gate=gate, outcome=outcome, sentence="Seen.", value=0.5, bound=demand.bound, reference=None, rows=900,
-                basis=demand.basis,
+                basis=demand.basis, condition=demand.condition,
             )
             for gate, demand in self.demands.items()
         )  # fmt: skip

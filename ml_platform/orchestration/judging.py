@@ -96,17 +96,20 @@ class Judged:
                 },
             )
             for verdict in self.evaluation.verdicts
-        ] + [self._champion_check()]
+        ] + [self._champion_check(is_blocking=is_blocking)]
 
-    def _champion_check(self) -> dg.AssetCheckResult:
-        """Raise an alert where the candidate was refused and what serves loses to a constant; it stops no run."""
+    def _champion_check(self, *, is_blocking: bool) -> dg.AssetCheckResult:
+        """Raise an alert where the candidate was refused and what serves loses to a constant; it stops no run.
+
+        Like a gate it is red in a run that was to replace the champion, and warns in a walk forward.
+        """
         alert = self.evaluation.alert
         if alert:
             dg.get_dagster_logger().error(f"ALERT: the candidate was refused, and {alert}")
         return dg.AssetCheckResult(
             check_name=CHAMPION_CHECK,
             passed=not alert,
-            severity=dg.AssetCheckSeverity.ERROR,
+            severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
             description=alert or "Nothing says that the champion loses to a baseline while its successor is refused.",
         )
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from ml_platform.contracts.evaluations import Evaluation
+from ml_platform.data.splits.cut import parted
 from ml_platform_tests.pipelines.marks import QUIET
 from ml_platform_tests.pipelines.shipped import deployed, evaluation_of, folder_of, metadata_of, served, shipped
 from ml_platform_tests.pipelines.world import World
@@ -68,7 +69,7 @@ def test_partitions_are_weeks(world: World) -> None:
 
 def test_the_label_is_derived_and_a_diverted_flight_was_not_cancelled(world: World) -> None:
     """Of thirteen weeks; a cancellation is known a day after the departure that did not come."""
-    rows = world.lake.read(f"{NAME}/training_set", [AS_OF])
+    rows = parted(world.lake.read(f"{NAME}/training_set", [AS_OF]))
     share = rows["label"].to_numpy().mean()
     assert 0.02 < share < 0.04
     assert (rows["label_known_at"] - rows["scheduled_departure"]).unique().to_list() == [timedelta(days=1)]

@@ -10,7 +10,7 @@ import yaml
 
 from ml_platform.contracts.records import LeakageFinding
 from ml_platform.data.lake.tables import PARTITION
-from ml_platform.data.splits.cut import split_rows
+from ml_platform.data.splits.cut import parted, split_rows
 from ml_platform.data.splits.labels import known_labels
 from ml_platform.data.splits.leakage import certify
 from ml_platform.defs import flight_delays
@@ -53,7 +53,7 @@ def _certify(columns: list[str], **changed: Any) -> dict[str, LeakageFinding]:
     rows = split_rows(
         features, labels, key=spec.key, event_time=spec.event_time, split=split, calendar=calendar, as_of=AS_OF
     )
-    return {finding.name: finding for finding in certify(rows, spec, AS_OF).findings}
+    return {finding.name: finding for finding in certify(parted(rows), spec, AS_OF).findings}
 
 
 @pytest.mark.parametrize("kind", SPLITS)

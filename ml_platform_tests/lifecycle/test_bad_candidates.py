@@ -17,6 +17,7 @@ import pytest
 from ml_platform.contracts.evaluations import Evaluation
 from ml_platform.contracts.home import Home
 from ml_platform.contracts.spec import AnyGate
+from ml_platform.data.splits.cut import parted
 from ml_platform.data.splits.leakage import certify
 from ml_platform.orchestration.resolution import Pipeline
 from ml_platform_tests.lifecycle.flights import (
@@ -184,7 +185,7 @@ def test_the_delay_at_departure_is_stopped_by_its_plausibility(world: World) -> 
     leaking = changed(world, pipeline)
     assert leaking.materialize("features", key=RECENT[0], last=RECENT[1]).success
     _stages(leaking, "training_set", "candidate")
-    assert not certify(world.lake.read(TRAINING_SET, [AS_OF]), pipeline.spec, AS_OF).violated
+    assert not certify(parted(world.lake.read(TRAINING_SET, [AS_OF])), pipeline.spec, AS_OF).violated
     _is_stopped_by(leaking, [PLAUSIBLE], pipeline=pipeline)
 
 
